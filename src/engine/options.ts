@@ -1,0 +1,192 @@
+/** The options of `CheckpointEngine.open`: their defaults, their limits and the relations between them. */
+import { availableParallelism } from 'node:os';
+import type { CheckpointPolicy } from '../checkpoint/schedule.ts';
+import { TidemarkError } from '../error.ts';
+import type { CheckpointStore } from '../store/contract.ts';
+
+export interface EngineOptions {
+  /** Module whose default export makes the operators of a stream; imported on every shard. */
+  readonly operators: URL | string;
+  /** Embedded durable log; at most one of `directory` and `store`. Neither: memory only. */
+  readonly directory?: string | undefined;
+  /** Another store, which then runs on the main thread. */
+  readonly store?: CheckpointStore | undefined;
+  /** Worker threads that run operators. Default: available cores − 1, at least 1. */
+  readonly shards?: number | undefined;
+  /** When a stream is checkpointed; whichever trigger comes first. */
+  readonly checkpoint?: CheckpointPolicy | undefined;
+  readonly retain?: {
+    /** Checkpoints kept of a stream. Default 3. */
+    readonly perStream?: number | undefined;
+    /** Hard limit of the directory's size in bytes. Default 1 GiB. */
+    readonly diskBytes?: number | undefined;
+  } | undefined;
+  readonly memory?: {
+    /** Shared memory of the whole engine in bytes, at most 4 GiB. Default 512 MiB. */
+    readonly bytes?: number | undefined;
+    /** Ingest ring of each shard in bytes, a power of two. Default 8 MiB. */
+    readonly ringBytes?: number | undefined;
+  } | undefined;
+  /** What a throwing operator does to the engine. Only `'fail'` for now. */
+  readonly onPoison?: 'quarantine' | 'skip' | 'fail' | undefined;
+  /** Accept restored operator states that no operator claims; they are dropped. Default false. */
+  readonly allowUnclaimedState?: boolean | undefined;
+  /** Streams at most; the one that exceeds it is refused. Default 1,000,000. */
+  readonly maxStreams?: number | undefined;
+  /** Sources at most. Default 4,096. */
+  readonly maxSources?: number | undefined;
+  /** Folder of the worker entry files, for bundlers that lose them. Default: beside this package. */
+  readonly workersUrl?: URL | undefined;
+}
+
+export interface ResolvedOptions {
+  readonly operators: string;
+  readonly directory: string | undefined;
+  readonly store: CheckpointStore | undefined;
+  readonly shards: number;
+  readonly checkpoint: CheckpointPolicy;
+  readonly perStream: number;
+  readonly diskBytes: number;
+  readonly memoryBytes: number;
+  readonly ringBytes: number;
+  readonly allowUnclaimedState: boolean;
+  readonly maxStreams: number;
+  readonly maxSources: number;
+  readonly workersUrl: URL | undefined;
+}
+
+export const SHARDS_MAX = 256;
+export const MEMORY_BYTES_MAX = 2 ** 32;
+export const RING_BYTES_MIN = 2 ** 12;
+export const RING_BYTES_MAX = 2 ** 30;
+export const DISK_BYTES_MIN = 2 ** 20;
+/** A shard's arena beyond its rings; below this not even a small stream fits. */
+export const HEAP_BYTES_MIN = 2 ** 16;
+
+const KNOWN_OPTIONS: ReadonlySet<string> = new Set([
+  'operators', 'directory', 'store', 'shards', 'checkpoint', 'retain', 'memory', 'onPoison',
+  'allowUnclaimedState', 'maxStreams', 'maxSources', 'workersUrl',
+]);
+const KNOWN_CHECKPOINT: ReadonlySet<string> = new Set(['everyEvents', 'everyMs', 'everyBytes', 'idleMs', 'minPauseMs']);
+const KNOWN_RETAIN: ReadonlySet<string> = new Set(['perStream', 'diskBytes']);
+const KNOWN_MEMORY: ReadonlySet<string> = new Set(['bytes', 'ringBytes']);
+
+export function invalidArgument(message: string): TidemarkError {
+  return new TidemarkError('ERR_TIDEMARK_INVALID_ARGUMENT', message);
+}
+
+/** @throws ERR_TIDEMARK_INVALID_ARGUMENT, ERR_TIDEMARK_UNSUPPORTED */
+export function resolveOptions(options: EngineOptions): ResolvedOptions {
+  if (options === null || typeof options !== 'object') {
+    throw invalidArgument('CheckpointEngine.open takes an object of options');
+  }
+  refuseUnknown(options, KNOWN_OPTIONS, 'option');
+  const onPoison = options.onPoison ?? 'fail';
+  if (onPoison !== 'fail') {
+    if (onPoison === 'quarantine' || onPoison === 'skip') {
+      throw new TidemarkError('ERR_TIDEMARK_UNSUPPORTED', `onPoison: '${onPoison}' is not supported yet; use 'fail'`);
+    }
+    throw invalidArgument(`onPoison must be 'fail', got ${show(onPoison)}`);
+  }
+  if (options.directory !== undefined && options.store !== undefined) {
+    throw invalidArgument('give either directory or store, not both');
+  }
+  if (options.directory !== undefined && (typeof options.directory !== 'string' || options.directory === '')) {
+    throw invalidArgument(`directory must be a path, got ${show(options.directory)}`);
+  }
+  const retain = section(options.retain, KNOWN_RETAIN, 'retain');
+  const memory = section(options.memory, KNOWN_MEMORY, 'memory');
+  const resolved: ResolvedOptions = {
+    operators: resolveModule(options.operators),
+    directory: options.directory,
+    store: resolveStore(options.store),
+    shards: integer('shards', options.shards ?? Math.max(1, availableParallelism() - 1), 1, SHARDS_MAX),
+    checkpoint: resolvePolicy(options.checkpoint),
+    perStream: integer('retain.perStream', retain['perStream'] ?? 3, 1, 1_000_000),
+    diskBytes: integer('retain.diskBytes', retain['diskBytes'] ?? 2 ** 30, DISK_BYTES_MIN, Number.MAX_SAFE_INTEGER),
+    memoryBytes: integer('memory.bytes', memory['bytes'] ?? 2 ** 29, HEAP_BYTES_MIN, MEMORY_BYTES_MAX),
+    ringBytes: integer('memory.ringBytes', memory['ringBytes'] ?? 2 ** 23, RING_BYTES_MIN, RING_BYTES_MAX),
+    allowUnclaimedState: boolean('allowUnclaimedState', options.allowUnclaimedState ?? false),
+    maxStreams: integer('maxStreams', options.maxStreams ?? 1_000_000, 1, 2 ** 31 - 1),
+    maxSources: integer('maxSources', options.maxSources ?? 4_096, 1, 2 ** 20),
+    workersUrl: resolveWorkersUrl(options.workersUrl),
+  };
+  if ((resolved.ringBytes & (resolved.ringBytes - 1)) !== 0) {
+    throw invalidArgument(`memory.ringBytes must be a power of two, got ${resolved.ringBytes}`);
+  }
+  return resolved;
+}
+
+function resolvePolicy(policy: CheckpointPolicy | undefined): CheckpointPolicy {
+  if (policy === undefined) return { everyEvents: 10_000, everyMs: 1_000 };
+  const given = section(policy, KNOWN_CHECKPOINT, 'checkpoint');
+  const resolved: Record<string, number> = {};
+  for (const key of KNOWN_CHECKPOINT) {
+    const value = given[key];
+    if (value === undefined) continue;
+    const least = key === 'everyEvents' || key === 'everyBytes' || key === 'everyMs' ? 1 : 0;
+    resolved[key] = integer(`checkpoint.${key}`, typeof value === 'bigint' ? Number(value) : value, least, Number.MAX_SAFE_INTEGER);
+  }
+  const { everyEvents, everyMs, everyBytes, idleMs } = resolved;
+  if (everyEvents === undefined && everyMs === undefined && everyBytes === undefined && idleMs === undefined) {
+    return { everyEvents: 10_000, everyMs: 1_000, ...resolved };
+  }
+  return resolved;
+}
+
+function resolveModule(operators: unknown): string {
+  if (operators instanceof URL) return operators.href;
+  if (typeof operators === 'string' && operators !== '') {
+    if (/^(file|data|node):/.test(operators)) return operators;
+    throw invalidArgument(
+      `operators must be a file URL such as new URL('./operators.js', import.meta.url), got ${show(operators)}`,
+    );
+  }
+  throw invalidArgument('operators is missing: pass the URL of a module whose default export makes the operators of a stream');
+}
+
+function resolveStore(store: CheckpointStore | undefined): CheckpointStore | undefined {
+  if (store === undefined) return undefined;
+  for (const method of ['open', 'commit', 'read', 'list', 'streams', 'deleteBefore', 'forget', 'close'] as const) {
+    if (typeof (store as Partial<CheckpointStore> | null)?.[method] !== 'function') {
+      throw invalidArgument(`store lacks the method ${method}(); it must be a CheckpointStore`);
+    }
+  }
+  return store;
+}
+
+function resolveWorkersUrl(url: URL | undefined): URL | undefined {
+  if (url === undefined || url instanceof URL) return url;
+  throw invalidArgument(`workersUrl must be a URL, got ${show(url)}`);
+}
+
+function section(value: unknown, known: ReadonlySet<string>, name: string): Record<string, unknown> {
+  if (value === undefined) return {};
+  if (value === null || typeof value !== 'object') throw invalidArgument(`${name} must be an object, got ${show(value)}`);
+  refuseUnknown(value, known, `option ${name}.`);
+  return value as Record<string, unknown>;
+}
+
+function refuseUnknown(value: object, known: ReadonlySet<string>, prefix: string): void {
+  for (const key of Object.keys(value)) {
+    if (known.has(key)) continue;
+    const name = prefix.endsWith('.') ? `${prefix}${key}` : `${prefix} ${key}`;
+    throw invalidArgument(`unknown ${name}; known are ${[...known].join(', ')}`);
+  }
+}
+
+function integer(name: string, value: unknown, least: number, greatest: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > greatest) {
+    throw invalidArgument(`${name} must be an integer from ${least} to ${greatest}, got ${show(value)}`);
+  }
+  return value;
+}
+
+function boolean(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw invalidArgument(`${name} must be true or false, got ${show(value)}`);
+  return value;
+}
+
+function show(value: unknown): string {
+  return typeof value === 'bigint' ? `${value}n` : (JSON.stringify(value) ?? String(value));
+}
