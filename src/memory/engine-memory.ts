@@ -1,0 +1,40 @@
+/**
+ * The one shared memory of an engine and the views that every thread uses on it.
+ *
+ * A shared `WebAssembly.Memory` rather than a plain SharedArrayBuffer, because a kernel instance of any
+ * thread can then work on the same bytes. It is reserved once and never grows, so views never detach;
+ * pages are committed by the operating system on first touch.
+ */
+
+const WASM_PAGE_BYTES = 65_536;
+
+export class EngineMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly buffer: SharedArrayBuffer;
+  readonly u8: Uint8Array<SharedArrayBuffer>;
+  readonly u32: Uint32Array<SharedArrayBuffer>;
+  readonly i32: Int32Array<SharedArrayBuffer>;
+  readonly u64: BigUint64Array<SharedArrayBuffer>;
+  readonly view: DataView<SharedArrayBuffer>;
+  /** For text: the only view that encodes and decodes UTF-8 in shared memory. */
+  readonly text: Buffer<SharedArrayBuffer>;
+
+  constructor(memory: WebAssembly.Memory) {
+    const buffer: unknown = memory.buffer;
+    if (!(buffer instanceof SharedArrayBuffer)) throw new TypeError('the memory of an engine is shared');
+    this.memory = memory;
+    this.buffer = buffer;
+    this.u8 = new Uint8Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.u64 = new BigUint64Array(buffer);
+    this.view = new DataView(buffer);
+    this.text = Buffer.from(buffer);
+  }
+
+  /** Reserves `bytes` rounded up to 64 KiB. Throws the platform's RangeError when that is not to be had. */
+  static reserve(bytes: number): EngineMemory {
+    const pages = Math.ceil(bytes / WASM_PAGE_BYTES);
+    return new EngineMemory(new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }));
+  }
+}

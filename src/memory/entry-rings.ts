@@ -1,0 +1,146 @@
+/**
+ * Rings of fixed-size entries between a shard and the main thread, single producer, single consumer:
+ * completions (shard → main) and returned frames (main → shard). Indices count entries ever published
+ * and consumed, as u32 that wrap. Order as in the ingest ring: bytes, then `Atomics.store` of the index.
+ */
+import type { EngineMemory } from './engine-memory.ts';
+import {
+  type ArenaLayout,
+  COMPLETION_ENTRY_BYTES,
+  RETURN_ENTRY_BYTES,
+  WORD,
+  wordIndex,
+} from './layout.ts';
+
+export const COMPLETION = {
+  /** The shard has restored its streams and enters its loop. */
+  ready: 1,
+  /** One source's uncovered low of the frame that follows: stream, source, offset. */
+  low: 2,
+  /** A frame: stream, sequence, address, bytes, seen. */
+  stored: 3,
+  /** All events of a stream up to `seen` are in its frames already: stream, seen. */
+  covered: 4,
+  /** A source's progress on this shard: source, open low (if any), events read, last offset read. */
+  source: 5,
+  /** The request to checkpoint all streams with this number is done: number. */
+  checkpointed: 6,
+} as const;
+
+/** Word positions within a completion entry; u64 values take two words, low half first. */
+export const ENTRY = {
+  kind: 0,
+  /** Stream, source or request number. */
+  index: 1,
+  sequence: 2,
+  address: 4,
+  bytes: 5,
+  /** Events of the stream read by the shard up to here, duplicates included. */
+  seen: 6,
+  source: 8,
+  offset: 10,
+  /** 1 if `offset` holds an open low. */
+  hasOffset: 9,
+  lastOffset: 12,
+  count: 14,
+} as const;
+
+export class EntryProducer {
+  readonly #memory: EngineMemory;
+  readonly #base: number;
+  readonly #entries: number;
+  readonly #entryBytes: number;
+  readonly #writeWord: number;
+  readonly #readWord: number;
+  #write: number;
+  #read: number;
+
+  constructor(
+    memory: EngineMemory,
+    ring: { base: number; entries: number; entryBytes: number; writeWord: number; readWord: number },
+  ) {
+    this.#memory = memory;
+    this.#base = ring.base;
+    this.#entries = ring.entries;
+    this.#entryBytes = ring.entryBytes;
+    this.#writeWord = ring.writeWord;
+    this.#readWord = ring.readWord;
+    this.#write = Atomics.load(memory.i32, ring.writeWord);
+    this.#read = Atomics.load(memory.i32, ring.readWord);
+  }
+
+  /** u32 index of the next entry's first word, or 0 while the ring is full. */
+  reserve(): number {
+    if (((this.#write - this.#read) >>> 0) >= this.#entries) {
+      this.#read = Atomics.load(this.#memory.i32, this.#readWord);
+      if (((this.#write - this.#read) >>> 0) >= this.#entries) return 0;
+    }
+    return (this.#base + (this.#write & (this.#entries - 1)) * this.#entryBytes) >>> 2;
+  }
+
+  /** Publishes the entry that `reserve` returned. */
+  publish(): void {
+    this.#write = (this.#write + 1) | 0;
+    Atomics.store(this.#memory.i32, this.#writeWord, this.#write);
+  }
+}
+
+export class EntryConsumer {
+  readonly #memory: EngineMemory;
+  readonly #base: number;
+  readonly #entries: number;
+  readonly #entryBytes: number;
+  readonly #writeWord: number;
+  readonly #readWord: number;
+  #write: number;
+  #read: number;
+
+  constructor(
+    memory: EngineMemory,
+    ring: { base: number; entries: number; entryBytes: number; writeWord: number; readWord: number },
+  ) {
+    this.#memory = memory;
+    this.#base = ring.base;
+    this.#entries = ring.entries;
+    this.#entryBytes = ring.entryBytes;
+    this.#writeWord = ring.writeWord;
+    this.#readWord = ring.readWord;
+    this.#write = Atomics.load(memory.i32, ring.writeWord);
+    this.#read = Atomics.load(memory.i32, ring.readWord);
+  }
+
+  /** u32 index of the oldest entry's first word, or 0 when there is none. */
+  peek(): number {
+    if (this.#read === this.#write) {
+      this.#write = Atomics.load(this.#memory.i32, this.#writeWord);
+      if (this.#read === this.#write) return 0;
+    }
+    return (this.#base + (this.#read & (this.#entries - 1)) * this.#entryBytes) >>> 2;
+  }
+
+  /** Gives the place of the entry that `peek` returned back to the producer. */
+  consume(): void {
+    this.#read = (this.#read + 1) | 0;
+    Atomics.store(this.#memory.i32, this.#readWord, this.#read);
+  }
+}
+
+export function completionRing(arena: ArenaLayout) {
+  return {
+    base: arena.completion,
+    entries: arena.completionEntries,
+    entryBytes: COMPLETION_ENTRY_BYTES,
+    writeWord: wordIndex(arena, WORD.completionWrite),
+    readWord: wordIndex(arena, WORD.completionRead),
+  };
+}
+
+export function returnRing(arena: ArenaLayout) {
+  return {
+    base: arena.returns,
+    entries: arena.returnEntries,
+    entryBytes: RETURN_ENTRY_BYTES,
+    writeWord: wordIndex(arena, WORD.returnWrite),
+    readWord: wordIndex(arena, WORD.returnRead),
+  };
+}

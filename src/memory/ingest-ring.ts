@@ -1,0 +1,208 @@
+/**
+ * The ingest ring: events from the main thread to one shard, single producer, single consumer.
+ *
+ *          release        read             write
+ *             ▼             ▼                ▼
+ *   ┌─────────┬─────────────┬────────────────┬────────────┐
+ *   │  free   │  processed  │  to be read    │   free     │   bytes, capacity a power of two
+ *   └─────────┴─────────────┴────────────────┴────────────┘
+ *
+ * The three indices count bytes ever written, read and released, as u32 that wrap; they are compared by
+ * difference only. What lies between release and read has been processed and is kept for replay.
+ * Records are multiples of 8 bytes and never straddle the end: a skip marker fills what is left there.
+ *
+ * Order: the producer writes a record's bytes, then publishes with `Atomics.store(write)`; the consumer
+ * loads `write` with `Atomics.load` before it reads them. The consumer stores `release` after it is done
+ * with the bytes; the producer loads it before it overwrites them.
+ */
+import type { EngineMemory } from './engine-memory.ts';
+import { type ArenaLayout, WORD, wordIndex } from './layout.ts';
+
+export const RECORD = {
+  skip: 0,
+  event: 1,
+  defineStream: 2,
+  defineSource: 3,
+  checkpointStream: 4,
+} as const;
+
+/** Bits of a record's flags. */
+export const FLAG = {
+  /** The event brings its sequence. */
+  sequence: 1,
+  /** The event brings source, offset and nextOffset. */
+  source: 2,
+  /** Somebody waits until the event is durable: take a checkpoint with the batch. */
+  durable: 4,
+} as const;
+
+/**
+ * Byte positions within a record. Header of every kind:
+ *   u32 record bytes | u16 kind, u16 flags | u32 stream or source index | u32 length of what follows it
+ * Events go on with
+ *   u64 sequence | u64 watermark | u64 offset | u64 next offset | u32 source index | u32 zero | payload
+ */
+export const AT = {
+  bytes: 0,
+  kind: 4,
+  index: 8,
+  length: 12,
+  name: 16,
+  sequence: 16,
+  watermark: 24,
+  offset: 32,
+  nextOffset: 40,
+  source: 48,
+  payload: 56,
+} as const;
+
+export function recordBytes(headerBytes: number, contentBytes: number): number {
+  return (headerBytes + contentBytes + 7) & ~7;
+}
+
+export class IngestWriter {
+  readonly capacity: number;
+  /** Greatest record: with a skip marker before it, it still fits an empty ring wherever that begins. */
+  readonly recordBytesMax: number;
+  readonly #memory: EngineMemory;
+  readonly #base: number;
+  readonly #writeWord: number;
+  readonly #releaseWord: number;
+  /** Bytes written, published or not. */
+  #write: number;
+  #published: number;
+  /** The consumer's release index when last looked at; it can only have grown since. */
+  #release: number;
+
+  constructor(memory: EngineMemory, arena: ArenaLayout) {
+    this.capacity = arena.ingestBytes;
+    this.recordBytesMax = arena.ingestBytes / 2;
+    this.#memory = memory;
+    this.#base = arena.ingest;
+    this.#writeWord = wordIndex(arena, WORD.ingestWrite);
+    this.#releaseWord = wordIndex(arena, WORD.ingestRelease);
+    this.#write = Atomics.load(memory.i32, this.#writeWord);
+    this.#published = this.#write;
+    this.#release = Atomics.load(memory.i32, this.#releaseWord);
+  }
+
+  /**
+   * Address at which a record of `bytes` (a multiple of 8, at most `recordBytesMax`) may be written, or 0
+   * while there is no room. Nothing is visible to the consumer before `publish`.
+   */
+  reserve(bytes: number): number {
+    const at = this.#write & (this.capacity - 1);
+    const toEnd = this.capacity - at;
+    const needed = bytes <= toEnd ? bytes : toEnd + bytes;
+    if (!this.#hasRoom(needed)) return 0;
+    if (needed !== bytes) {
+      const skip = (this.#base + at) >>> 2;
+      this.#memory.u32[skip] = toEnd;
+      this.#memory.u32[skip + 1] = RECORD.skip;
+      this.#write = (this.#write + toEnd) | 0;
+    }
+    const address = this.#base + (this.#write & (this.capacity - 1));
+    this.#write = (this.#write + bytes) | 0;
+    return address;
+  }
+
+  #hasRoom(needed: number): boolean {
+    if (((this.#write - this.#release) >>> 0) + needed <= this.capacity) return true;
+    this.#release = Atomics.load(this.#memory.i32, this.#releaseWord);
+    return ((this.#write - this.#release) >>> 0) + needed <= this.capacity;
+  }
+
+  /** Makes everything written so far visible to the consumer. */
+  publish(): void {
+    if (this.#published === this.#write) return;
+    this.#published = this.#write;
+    Atomics.store(this.#memory.i32, this.#writeWord, this.#write);
+  }
+
+  /** Index behind the last published record. */
+  get position(): number {
+    return this.#published;
+  }
+
+  /** Bytes not yet released by the consumer. */
+  get usedBytes(): number {
+    this.#release = Atomics.load(this.#memory.i32, this.#releaseWord);
+    return (this.#write - this.#release) >>> 0;
+  }
+}
+
+export class IngestReader {
+  readonly #memory: EngineMemory;
+  readonly #base: number;
+  readonly #mask: number;
+  readonly #writeWord: number;
+  readonly #readWord: number;
+  readonly #releaseWord: number;
+  readonly #currentWord: number;
+  /** The producer's index when last looked at. */
+  #write: number;
+  #read: number;
+
+  constructor(memory: EngineMemory, arena: ArenaLayout) {
+    this.#memory = memory;
+    this.#base = arena.ingest;
+    this.#mask = arena.ingestBytes - 1;
+    this.#writeWord = wordIndex(arena, WORD.ingestWrite);
+    this.#readWord = wordIndex(arena, WORD.ingestRead);
+    this.#releaseWord = wordIndex(arena, WORD.ingestRelease);
+    this.#currentWord = wordIndex(arena, WORD.currentEvent);
+    this.#write = Atomics.load(memory.i32, this.#writeWord);
+    this.#read = Atomics.load(memory.i32, this.#readWord);
+  }
+
+  /** Index of the next record to be read. */
+  get position(): number {
+    return this.#read;
+  }
+
+  /** Address of the next record, or 0 when all that is published has been read. */
+  next(): number {
+    for (;;) {
+      if (this.#read === this.#write) {
+        this.#write = Atomics.load(this.#memory.i32, this.#writeWord);
+        if (this.#read === this.#write) return 0;
+      }
+      const address = this.#base + (this.#read & this.#mask);
+      const word = address >>> 2;
+      if ((this.#memory.u32[word + 1] as number) !== RECORD.skip) return address;
+      this.#read = (this.#read + (this.#memory.u32[word] as number)) | 0;
+    }
+  }
+
+  /** Names the record at `position` as the one being processed; a plain store, read after a crash only. */
+  markCurrent(): void {
+    this.#memory.i32[this.#currentWord] = this.#read;
+  }
+
+  /** Steps over the record at `address`, which `next` returned. */
+  advance(address: number): void {
+    this.#read = (this.#read + (this.#memory.u32[address >>> 2] as number)) | 0;
+  }
+
+  /** Lets the producer overwrite everything that was read. */
+  release(): void {
+    Atomics.store(this.#memory.i32, this.#readWord, this.#read);
+    Atomics.store(this.#memory.i32, this.#releaseWord, this.#read);
+  }
+
+  /** Whether everything that was published up to index `position` has been read. */
+  hasReached(position: number): boolean {
+    return ((this.#read - position) | 0) >= 0;
+  }
+
+  /** Whether something is published that has not been read. */
+  get hasMore(): boolean {
+    return this.#read !== this.#write || this.#read !== Atomics.load(this.#memory.i32, this.#writeWord);
+  }
+
+  /** Bytes the producer may still write before it meets what is not released. */
+  get freeBytes(): number {
+    const released = Atomics.load(this.#memory.i32, this.#releaseWord);
+    return this.#mask + 1 - ((Atomics.load(this.#memory.i32, this.#writeWord) - released) >>> 0);
+  }
+}

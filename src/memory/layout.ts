@@ -1,0 +1,160 @@
+/**
+ * How an engine's memory is divided: a block for the main thread, then one arena per shard.
+ *
+ *   0            4096
+ *   ├ main words ┤├ arena 0 ───────────────────────────────────┤├ arena 1 …
+ *                 ├ words ┤├ completion ┤├ return ┤├ ingest ┤├ spans ┤├ heap ┤
+ *
+ * Every word that a second thread polls has a cache line pair of its own (128 bytes: adjacent-line
+ * prefetch couples two 64-byte lines), so that one thread's writes do not slow the other's reads.
+ * Each word has exactly one writing thread; the comments name it.
+ */
+import { PAGE_BYTES } from './size-classes.ts';
+import type { HeapRegion } from './slab-allocator.ts';
+
+const WORD_STRIDE_BYTES = 128;
+export const MAIN_BLOCK_BYTES = 4_096;
+
+/** Rung by shards when there is something for the main thread (shards add, main waits). */
+export const MAIN_DOORBELL = WORD_STRIDE_BYTES;
+/** 1 while the main thread waits for the doorbell (main). */
+export const MAIN_WAITING = 2 * WORD_STRIDE_BYTES;
+
+/** Word numbers within an arena's control block. */
+export const WORD = {
+  /** Bytes ever written to the ingest ring, u32 that wraps (main). */
+  ingestWrite: 0,
+  /** Bytes ever read from it (shard). */
+  ingestRead: 1,
+  /** Bytes ever released: what lies before may be overwritten (shard). */
+  ingestRelease: 2,
+  /** Ring position of the event being processed, so that a crash tells which one it was (shard). */
+  currentEvent: 3,
+  /** Counts loop turns (shard). */
+  heartbeat: 4,
+  /** Entries ever published on the completion ring (shard). */
+  completionWrite: 5,
+  /** Entries ever consumed (main). */
+  completionRead: 6,
+  /** Entries ever published on the return ring (main). */
+  returnWrite: 7,
+  /** Entries ever consumed (shard). */
+  returnRead: 8,
+  /** Rung by main when there is something for the shard (main). */
+  wake: 9,
+  /** 1 while the shard waits on `wake` (shard). */
+  sleeping: 10,
+  /** 1 while a push waits for room in the ingest ring (main). */
+  spaceWanted: 11,
+  /** Number of the newest request to checkpoint all streams (main). */
+  checkpointRequest: 12,
+  /** `ingestWrite` at that request: what was pushed before it has to be covered (main). */
+  checkpointPosition: 13,
+  /** 1: leave the loop (main). */
+  stop: 14,
+  /** Number of the newest request for memory (shard). */
+  memoryRequest: 15,
+  /** Bytes wanted by it (shard). */
+  memoryWanted: 16,
+  /** Number of the newest memory request that cannot be met (main). */
+  memoryDenied: 17,
+  /** Bytes of the heap in use (shard; for metrics). */
+  heapUsed: 18,
+  /** Events applied, low and high half of a u64 (shard; for metrics). */
+  appliedLow: 19,
+  appliedHigh: 20,
+  /** Duplicates dropped, low and high half of a u64 (shard; for metrics). */
+  droppedLow: 21,
+  droppedHigh: 22,
+} as const;
+export type Word = (typeof WORD)[keyof typeof WORD];
+
+const CONTROL_BYTES = PAGE_BYTES;
+
+export const COMPLETION_ENTRY_BYTES = 64;
+export const RETURN_ENTRY_BYTES = 8;
+
+/** Entries of the completion and return rings scale with the arena, between these bounds. */
+const RING_ENTRIES_MIN = 64;
+const RING_ENTRIES_MAX = 8_192;
+const COMPLETION_SHARE_OF_ARENA = 1 / 64;
+
+/** Byte addresses and sizes of one shard's arena. Plain data: it is sent to the worker. */
+export interface ArenaLayout {
+  readonly control: number;
+  readonly completion: number;
+  readonly completionEntries: number;
+  readonly returns: number;
+  readonly returnEntries: number;
+  readonly ingest: number;
+  readonly ingestBytes: number;
+  /** The allocator's table: a word for each page of the heap. */
+  readonly spans: number;
+  readonly heap: number;
+  readonly heapBytes: number;
+}
+
+/** i32 index of an arena's word. */
+export function wordIndex(arena: ArenaLayout, word: Word): number {
+  return (arena.control + word * WORD_STRIDE_BYTES) >>> 2;
+}
+
+/**
+ * Divides `memoryBytes` among `shards`; `ringBytes` is a power of two. `undefined` when less than
+ * `heapBytesMin` would be left for a shard's images and frames.
+ */
+export function planArenas(plan: {
+  memoryBytes: number;
+  shards: number;
+  ringBytes: number;
+  heapBytesMin: number;
+}): ArenaLayout[] | undefined {
+  const arenaBytes = floorTo((plan.memoryBytes - MAIN_BLOCK_BYTES) / plan.shards, PAGE_BYTES);
+  const completionEntries = ringEntries(arenaBytes);
+  const returnEntries = completionEntries * 2;
+  const arenas: ArenaLayout[] = [];
+  for (let shard = 0; shard < plan.shards; shard++) {
+    const control = MAIN_BLOCK_BYTES + shard * arenaBytes;
+    const completion = control + CONTROL_BYTES;
+    const returns = completion + completionEntries * COMPLETION_ENTRY_BYTES;
+    const ingest = returns + returnEntries * RETURN_ENTRY_BYTES;
+    const spans = ingest + plan.ringBytes;
+    const rest = control + arenaBytes - spans;
+    const heap = ceilTo(spans + Math.ceil(rest / PAGE_BYTES) * 4, PAGE_BYTES);
+    const heapBytes = control + arenaBytes - heap;
+    if (heapBytes < plan.heapBytesMin) return undefined;
+    arenas.push({
+      control,
+      completion,
+      completionEntries,
+      returns,
+      returnEntries,
+      ingest,
+      ingestBytes: plan.ringBytes,
+      spans,
+      heap,
+      heapBytes,
+    });
+  }
+  return arenas;
+}
+
+function ringEntries(arenaBytes: number): number {
+  const wanted = (arenaBytes * COMPLETION_SHARE_OF_ARENA) / COMPLETION_ENTRY_BYTES;
+  let entries = RING_ENTRIES_MIN;
+  while (entries * 2 <= wanted && entries < RING_ENTRIES_MAX) entries *= 2;
+  return entries;
+}
+
+function floorTo(bytes: number, unit: number): number {
+  return Math.floor(bytes / unit) * unit;
+}
+
+function ceilTo(bytes: number, unit: number): number {
+  return Math.ceil(bytes / unit) * unit;
+}
+
+export function heapRegion(arena: ArenaLayout, buffer: SharedArrayBuffer): HeapRegion {
+  const spanTable = new Int32Array(buffer, arena.spans, Math.floor(arena.heapBytes / PAGE_BYTES));
+  return { base: arena.heap, bytes: arena.heapBytes, spanTable };
+}

@@ -1,0 +1,7 @@
+// The compiler declares WebAssembly with the browser's types only; this is what the engine uses of it.
+declare namespace WebAssembly {
+  class Memory {
+    constructor(descriptor: { initial: number; maximum: number; shared: boolean });
+    readonly buffer: ArrayBufferLike;
+  }
+}
