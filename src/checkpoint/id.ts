@@ -22,7 +22,8 @@ export class CheckpointId {
     requireText(streamId, 'stream id');
     this.streamId = streamId;
     this.sequence = u64(sequence, 'sequence');
-    this.createdAt = requireDate(createdAt);
+    // A copy, since whoever holds a date can change it.
+    this.createdAt = new Date(requireCreatedAt(createdAt));
   }
 
   /** Orders by stream (UTF-8 bytes), then sequence, then time. Negative: `a` first. */
@@ -34,10 +35,13 @@ export class CheckpointId {
   }
 }
 
-/** A copy, since dates can be changed by whoever holds them. */
-function requireDate(date: Date): Date {
+/**
+ * Milliseconds since the Unix epoch of a date that a frame can hold.
+ * @throws ERR_TIDEMARK_INVALID_ARGUMENT
+ */
+export function requireCreatedAt(date: Date): number {
   const ms = date instanceof Date ? date.getTime() : Number.NaN;
-  if (ms >= 0 && ms <= CREATED_AT_MS_MAX) return new Date(ms);
+  if (ms >= 0 && ms <= CREATED_AT_MS_MAX) return ms;
   throw new TidemarkError(
     'ERR_TIDEMARK_INVALID_ARGUMENT',
     'createdAt must be a Date from 1970 up to the year 2554',

@@ -98,3 +98,16 @@ function codePointRank(unit: number): number {
   if (unit < 0xd800) return unit;
   return unit >= 0xe000 ? unit - 0x800 : unit + 0x2000;
 }
+
+/**
+ * Writes the UTF-8 of `text`, which must be well-formed, at `at` and returns where it ends. `target` has
+ * room for it.
+ */
+export function writeUtf8(target: Uint8Array, at: number, text: string): number {
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit >= 0x80) return at + i + encoder.encodeInto(text.slice(i), target.subarray(at + i)).written;
+    target[at + i] = unit;
+  }
+  return at + text.length;
+}

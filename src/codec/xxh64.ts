@@ -173,8 +173,8 @@ function mergeLanes(): void {
     hash[1] = lanes[2 * lane + 1] as number;
     rotateHash(bits);
     addToHash(low, high);
-    low = hash[0] as number;
-    high = hash[1] as number;
+    low = hash[0];
+    high = hash[1];
   }
   for (let lane = 0; lane < 4; lane++) {
     xorRound(lanes[2 * lane] as number, lanes[2 * lane + 1] as number);
@@ -189,10 +189,7 @@ function xorRound(inputLow: number, inputHigh: number): void {
   const high = timesHigh(inputLow, inputHigh, PRIME2_LOW, PRIME2_HIGH);
   const turnedLow = (low << 31) | (high >>> 1);
   const turnedHigh = (high << 31) | (low >>> 1);
-  xorHash(
-    Math.imul(turnedLow, PRIME1_LOW),
-    timesHigh(turnedLow, turnedHigh, PRIME1_LOW, PRIME1_HIGH),
-  );
+  xorHash(Math.imul(turnedLow, PRIME1_LOW), timesHigh(turnedLow, turnedHigh, PRIME1_LOW, PRIME1_HIGH));
 }
 
 /** The last 0 to 31 bytes. */
