@@ -4,10 +4,11 @@
  * Invariants, of the one thread that owns the arena:
  * - every page is in exactly one run, free or taken; no two free runs are neighbours;
  * - `runPages` holds the length of a free run at its first and at its last page, 0 everywhere else;
- * - list `b` links the free runs of 2^b … 2^(b+1) − 1 pages through `next`/`previous` at their first page.
+ * - list `b` links the free runs of 2^b … 2^(b+1) − 1 pages through `next`/`previous` at their first page;
+ *   the run that ends the arena is in no list, `top` is its first page.
  *
- * A run is cut from its low end and the untouched top of the arena is one large run, used last: pages
- * that were touched before are reused first, since the first touch of a page is what costs.
+ * A run is cut from its low end and the top, which holds all pages that were never touched, is used last:
+ * the first touch of a page is what costs.
  */
 
 const NONE = -1;
@@ -21,6 +22,7 @@ export class PageRuns {
   readonly #next: Int32Array;
   readonly #previous: Int32Array;
   readonly #heads = new Int32Array(32).fill(NONE);
+  #top = NONE;
 
   constructor(pages: number) {
     this.pages = pages;
@@ -75,7 +77,7 @@ export class PageRuns {
         longest = Math.max(longest, this.#length(run));
       }
     }
-    return longest;
+    return Math.max(longest, this.#topPages());
   }
 
   #find(count: number): number {
@@ -87,6 +89,7 @@ export class PageRuns {
     for (let list = exact + 1; list < this.#heads.length; list++) {
       if (this.#head(list) !== NONE) return this.#head(list);
     }
+    if (this.#topPages() >= count) return this.#top;
     // The tries bound the common case; before memory counts as full, the whole exact list is searched.
     for (let run = this.#head(exact); run !== NONE; run = this.#next[run] as number) {
       if (this.#length(run) >= count) return run;
@@ -107,6 +110,10 @@ export class PageRuns {
   #link(first: number, length: number): void {
     this.#runPages[first] = length;
     this.#runPages[first + length - 1] = length;
+    if (first + length === this.pages) {
+      this.#top = first;
+      return;
+    }
     const list = listOf(length);
     const head = this.#head(list);
     this.#next[first] = head;
@@ -116,20 +123,29 @@ export class PageRuns {
   }
 
   #unlink(first: number, length: number): void {
+    this.#runPages[first] = 0;
+    this.#runPages[first + length - 1] = 0;
+    if (first === this.#top) {
+      this.#top = NONE;
+      return;
+    }
     const next = this.#next[first] as number;
     const previous = this.#previous[first] as number;
     if (previous === NONE) this.#heads[listOf(length)] = next;
     else this.#next[previous] = next;
     if (next !== NONE) this.#previous[next] = previous;
-    this.#runPages[first] = 0;
-    this.#runPages[first + length - 1] = 0;
   }
 
   #isFreeStart(page: number): boolean {
     const length = this.#length(page);
     if (length === 0) return false;
+    if (page === this.#top) return true;
     const previous = this.#previous[page] as number;
     return previous === NONE ? this.#head(listOf(length)) === page : this.#next[previous] === page;
+  }
+
+  #topPages(): number {
+    return this.#top === NONE ? 0 : this.pages - this.#top;
   }
 
   #length(page: number): number {

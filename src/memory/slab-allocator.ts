@@ -90,7 +90,7 @@ export class SlabAllocator {
 
   #allocateRun(bytes: number): number {
     const pages = Math.ceil(bytes / PAGE_BYTES);
-    const first = this.#runs.take(pages);
+    const first = this.#takePages(pages);
     if (first === NONE) return 0;
     this.#markRun(first, pages);
     return this.base + first * PAGE_BYTES;
@@ -157,7 +157,10 @@ export class SlabAllocator {
     this.usedBytes -= sizeClass.slotBytes;
     const used = (this.#spanUsed[span] as number) - 1;
     this.#spanUsed[span] = used;
-    if (used === sizeClass.slots - 1) this.#link(span, classIndex);
+    if (used === sizeClass.slots - 1) {
+      this.#releaseEmptySpan(classIndex);
+      this.#link(span, classIndex);
+    }
     // The last span with room stays, or else a stream that frees and allocates one frame would thrash.
     if (used === 0 && !this.#isOnlySpanWithRoom(span, classIndex)) this.#releaseSpan(span, classIndex, sizeClass);
   }
@@ -167,13 +170,16 @@ export class SlabAllocator {
   }
 
   #newSpan(classIndex: number, sizeClass: SizeClass): number {
-    let first = this.#runs.take(sizeClass.spanPages);
-    if (first === NONE) {
-      this.#releaseEmptySpans();
-      first = this.#runs.take(sizeClass.spanPages);
-    }
+    const first = this.#takePages(sizeClass.spanPages);
     if (first !== NONE) this.#markSpan(first, classIndex, sizeClass);
     return first;
+  }
+
+  #takePages(count: number): number {
+    const first = this.#runs.take(count);
+    if (first !== NONE) return first;
+    this.#releaseEmptySpans();
+    return this.#runs.take(count);
   }
 
   #markSpan(first: number, classIndex: number, sizeClass: SizeClass): void {
@@ -192,12 +198,15 @@ export class SlabAllocator {
     this.#runs.release(span, sizeClass.spanPages);
   }
 
-  /** Gives back the one empty span that each class may keep. */
   #releaseEmptySpans(): void {
-    for (const [classIndex, sizeClass] of SIZE_CLASSES.entries()) {
-      const span = this.#withRoom[classIndex] as number;
-      if (span !== NONE && this.#spanUsed[span] === 0) this.#releaseSpan(span, classIndex, sizeClass);
-    }
+    for (let classIndex = 0; classIndex < SIZE_CLASSES.length; classIndex++) this.#releaseEmptySpan(classIndex);
+  }
+
+  /** Gives back the empty span that a class may keep. It is alone on its list, so at the head. */
+  #releaseEmptySpan(classIndex: number): void {
+    const span = this.#withRoom[classIndex] as number;
+    if (span === NONE || this.#spanUsed[span] !== 0) return;
+    this.#releaseSpan(span, classIndex, SIZE_CLASSES[classIndex] as SizeClass);
   }
 
   #link(span: number, classIndex: number): void {
@@ -219,6 +228,7 @@ export class SlabAllocator {
   #claim(address: number, bytes: number): void {
     const page = Math.floor((address - this.base) / PAGE_BYTES);
     if (bytes > SLOT_BYTES_MAX) {
+      if ((address - this.base) % PAGE_BYTES !== 0) throw new RangeError(`no page begins at ${address}`);
       const pages = Math.ceil(bytes / PAGE_BYTES);
       this.#runs.takeAt(page, pages);
       this.#markRun(page, pages);
@@ -234,8 +244,9 @@ export class SlabAllocator {
     }
     const slot = (address - this.base - span * PAGE_BYTES) / sizeClass.slotBytes;
     const taken = this.#taken[span * BITMAP_WORDS_PER_PAGE + (slot >>> 5)] ?? -1;
-    if (this.#spanClass[span] !== classIndex || !Number.isInteger(slot) || (taken & (1 << (slot & 31))) !== 0) {
-      throw new RangeError(`the allocation of ${bytes} bytes at ${address} overlaps another`);
+    const isSlot = Number.isInteger(slot) && slot < sizeClass.slots;
+    if (this.#spanClass[span] !== classIndex || !isSlot || (taken & (1 << (slot & 31))) !== 0) {
+      throw new RangeError(`the allocation of ${bytes} bytes at ${address} overlaps another or is none`);
     }
     this.#takeSlot(span, slot, classIndex, sizeClass);
   }
