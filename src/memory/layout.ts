@@ -56,8 +56,10 @@ export const WORD = {
   memoryRequest: 15,
   /** Bytes wanted by it (shard). */
   memoryWanted: 16,
-  /** Number of the newest memory request that cannot be met (main). */
+  /** Number of the newest memory request that cannot be met; written before the answer (main). */
   memoryDenied: 17,
+  /** Number of the newest memory request that is met or denied, after the frames are returned (main). */
+  memoryAnswered: 23,
   /** Bytes of the heap in use (shard; for metrics). */
   heapUsed: 18,
   /** Events applied, low and high half of a u64 (shard; for metrics). */

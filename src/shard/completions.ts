@@ -1,0 +1,104 @@
+/** What a shard tells the main thread, entry by entry, in the order in which it happened. */
+import type { EngineMemory } from '../memory/engine-memory.ts';
+import { COMPLETION, completionRing, ENTRY, EntryProducer } from '../memory/entry-rings.ts';
+import type { ArenaLayout } from '../memory/layout.ts';
+import type { Frame } from './frame-writer.ts';
+import type { ShardSource, ShardStream, SourcePosition } from './stream.ts';
+import type { Waiting } from './waiting.ts';
+
+const U32 = 2 ** 32;
+
+export class Completions {
+  /** Something was published that main should look at soon. */
+  isNews = false;
+  readonly #u32: Uint32Array<SharedArrayBuffer>;
+  readonly #ring: EntryProducer;
+  readonly #waiting: Waiting;
+
+  constructor(memory: EngineMemory, arena: ArenaLayout, waiting: Waiting) {
+    this.#u32 = memory.u32;
+    this.#ring = new EntryProducer(memory, completionRing(arena));
+    this.#waiting = waiting;
+  }
+
+  ready(): void {
+    const at = this.#reserve();
+    this.#u32[at + ENTRY.kind] = COMPLETION.ready;
+    this.#publish();
+  }
+
+  /** A low of the frame that is published next. */
+  low(position: SourcePosition): void {
+    const at = this.#reserve();
+    this.#u32[at + ENTRY.kind] = COMPLETION.low;
+    this.#u32[at + ENTRY.index] = position.stream.index;
+    this.#u32[at + ENTRY.source] = position.source;
+    this.#u32[at + ENTRY.offset] = position.lowLow;
+    this.#u32[at + ENTRY.offset + 1] = position.lowHigh;
+    this.#ring.publish();
+  }
+
+  /** `sequenceWord` is the u32 index of the image's sequence. */
+  stored(stream: ShardStream, frame: Frame, sequenceWord: number): void {
+    const at = this.#reserve();
+    this.#u32[at + ENTRY.kind] = COMPLETION.stored;
+    this.#u32[at + ENTRY.index] = stream.index;
+    this.#u32[at + ENTRY.sequence] = this.#u32[sequenceWord] as number;
+    this.#u32[at + ENTRY.sequence + 1] = this.#u32[sequenceWord + 1] as number;
+    this.#u32[at + ENTRY.address] = frame.address;
+    this.#u32[at + ENTRY.bytes] = frame.bytes;
+    this.#count(at + ENTRY.seen, stream.seen);
+    this.#publish();
+  }
+
+  covered(stream: ShardStream): void {
+    const at = this.#reserve();
+    this.#u32[at + ENTRY.kind] = COMPLETION.covered;
+    this.#u32[at + ENTRY.index] = stream.index;
+    this.#count(at + ENTRY.seen, stream.seen);
+    this.#publish();
+  }
+
+  /** `open` has the least offset of the source that no frame covers. */
+  source(source: ShardSource, open: SourcePosition | undefined): void {
+    const at = this.#reserve();
+    this.#u32[at + ENTRY.kind] = COMPLETION.source;
+    this.#u32[at + ENTRY.index] = source.index;
+    this.#u32[at + ENTRY.hasOffset] = open === undefined ? 0 : 1;
+    this.#u32[at + ENTRY.offset] = open?.lowLow ?? 0;
+    this.#u32[at + ENTRY.offset + 1] = open?.lowHigh ?? 0;
+    this.#u32[at + ENTRY.lastOffset] = source.lastLow;
+    this.#u32[at + ENTRY.lastOffset + 1] = source.lastHigh;
+    this.#count(at + ENTRY.count, source.readEvents);
+    // Progress alone can wait until main looks for something else.
+    this.#ring.publish();
+  }
+
+  checkpointed(request: number): void {
+    const at = this.#reserve();
+    this.#u32[at + ENTRY.kind] = COMPLETION.checkpointed;
+    this.#u32[at + ENTRY.index] = request >>> 0;
+    this.#publish();
+  }
+
+  #count(word: number, value: number): void {
+    this.#u32[word] = value % U32;
+    this.#u32[word + 1] = Math.floor(value / U32);
+  }
+
+  /** Main may be late, but it never refuses: the shard waits for room. */
+  #reserve(): number {
+    let at = this.#ring.reserve();
+    if (at !== 0) return at;
+    this.#waiting.until(() => {
+      at = this.#ring.reserve();
+      return at !== 0;
+    });
+    return at;
+  }
+
+  #publish(): void {
+    this.#ring.publish();
+    this.isNews = true;
+  }
+}

@@ -1,0 +1,374 @@
+/**
+ * A shard: drains its ingest ring, runs operators, keeps the images, takes checkpoints. One thread runs
+ * it; `step` is one turn of its loop and needs no thread of its own.
+ *
+ * Order within a turn, which the main thread relies on:
+ * 1. events, with a frame published (its lows first) as soon as one is due;
+ * 2. frames that are due by time or awaited;
+ * 3. the progress of every source touched — after the frames, so that a raised low is never seen before
+ *    the frame that raised it: until then the frontier that main computes is too low, which is safe;
+ * 4. the answer to a request to checkpoint everything — after both;
+ * 5. release of the ring, then the bell.
+ */
+import type { Clock } from '../clock.ts';
+import type { ControlWords, ShardBell } from '../memory/doorbells.ts';
+import type { EngineMemory } from '../memory/engine-memory.ts';
+import { AT, FLAG, IngestReader, RECORD } from '../memory/ingest-ring.ts';
+import { type ArenaLayout, WORD } from '../memory/layout.ts';
+import { Completions } from './completions.ts';
+import { writeFrame } from './frame-writer.ts';
+import { positionOf } from './image.ts';
+import { LinkedList } from './linked-list.ts';
+import { OperatorHost, processEvent } from './operator-host.ts';
+import type { OperatorFactory } from './operator.ts';
+import { ShardEvent } from './shard-event.ts';
+import { ShardHeap } from './shard-heap.ts';
+import type { ShardSource, ShardStream, SourcePosition } from './stream.ts';
+import { StreamTable } from './stream-table.ts';
+import type { RestoredStreams, ShardTask } from './task.ts';
+import { Triggers } from './triggers.ts';
+import { Waiting } from './waiting.ts';
+
+/** Records of one turn at most: bounds how long the ring is held and how stale the clock gets. */
+const TURN_RECORDS_MAX = 1_024;
+/** … and milliseconds, looked at every so many records. */
+const TURN_MS_MAX = 2;
+const CLOCK_EVERY_RECORDS = 32;
+/** A producer that waits for room is woken when this share of the ring is free. */
+const WAKE_FREE_SHARE = 1 / 4;
+
+export interface ShardPorts {
+  readonly clock: Clock;
+  readonly bell: Pick<ShardBell, 'sleep' | 'ringMain'>;
+  readonly words: ControlWords;
+}
+
+export class Shard {
+  readonly #memory: EngineMemory;
+  readonly #arena: ArenaLayout;
+  readonly #clock: Clock;
+  readonly #bell: Pick<ShardBell, 'sleep' | 'ringMain'>;
+  readonly #words: ControlWords;
+  readonly #ring: IngestReader;
+  readonly #waiting: Waiting;
+  readonly #heap: ShardHeap;
+  readonly #table: StreamTable;
+  readonly #completions: Completions;
+  readonly #triggers: Triggers;
+  readonly #event: ShardEvent;
+  /** By source: the positions with uncovered events, ordered by the first of these, so by offset. */
+  readonly #lows: LinkedList<SourcePosition>[] = [];
+  #wanted: ShardStream[] = [];
+  #touched: ShardSource[] = [];
+  #checkpointsDone = 0;
+  #now: number;
+  #applied = 0;
+  #dropped = 0;
+  #beats = 0;
+
+  constructor(
+    memory: EngineMemory,
+    task: Omit<ShardTask, 'memory' | 'operators'>,
+    ports: ShardPorts & { factory: OperatorFactory },
+  ) {
+    this.#memory = memory;
+    this.#arena = task.arena;
+    this.#clock = ports.clock;
+    this.#bell = ports.bell;
+    this.#words = ports.words;
+    this.#ring = new IngestReader(memory, task.arena);
+    this.#waiting = new Waiting(ports.words, ports.bell);
+    this.#heap = new ShardHeap(memory, task.arena, {
+      words: ports.words,
+      waiting: this.#waiting,
+      live: framesOf(task.restored),
+    });
+    this.#table = new StreamTable(memory, {
+      heap: this.#heap,
+      host: new OperatorHost(memory, ports.factory),
+      generation: task.generation,
+      allowUnclaimedState: task.allowUnclaimedState,
+    });
+    this.#completions = new Completions(memory, task.arena, this.#waiting);
+    this.#triggers = new Triggers(task.policy);
+    this.#event = new ShardEvent(memory);
+    this.#now = ports.clock.now();
+    for (const [index, name] of task.sources.entries()) this.#table.defineSource(index, name);
+  }
+
+  /** Restores the streams it was given and says that it is ready. @throws as `StreamTable.restoreStream` */
+  start(restored: RestoredStreams): void {
+    for (const [index, name] of restored.names.entries()) {
+      const address = restored.addresses[index] as number;
+      this.#table.restoreStream(index, name, { address, bytes: restored.bytes[index] as number });
+    }
+    this.#heap.report();
+    this.#completions.ready();
+    this.#bell.ringMain();
+  }
+
+  get isStopped(): boolean {
+    return this.#waiting.isStopped;
+  }
+
+  /** One turn; true if there was anything to do. @throws TidemarkError that ends the shard, ShardStopped */
+  step(): boolean {
+    this.#now = this.#clock.now();
+    this.#words.set(WORD.heartbeat, (this.#beats = (this.#beats + 1) | 0));
+    const returned = this.#heap.drainReturns();
+    const records = this.#drainRing();
+    this.#triggers.fireDue(this.#now, this.#checkpoint);
+    this.#checkpointWanted();
+    const answered = this.#answerCheckpointAll();
+    this.#reportSources();
+    if (records > 0) this.#publishCounts();
+    this.#heap.report();
+    this.#ring.release();
+    const isNews = this.#completions.isNews;
+    this.#completions.isNews = false;
+    if (isNews || this.#isProducerWaiting()) this.#bell.ringMain();
+    return records > 0 || returned > 0 || answered || isNews;
+  }
+
+  /** Sleeps until rung or until something can be due by time, at most `ms`. */
+  sleep(ms: number): void {
+    const wait = Math.min(ms, this.#triggers.msUntilDue(this.#clock.now()));
+    if (wait > 0) this.#bell.sleep(wait, () => this.#isIdle());
+  }
+
+  #isIdle(): boolean {
+    return (
+      !this.#ring.hasMore &&
+      !this.#waiting.isStopped &&
+      this.#words.get(WORD.checkpointRequest) === this.#checkpointsDone
+    );
+  }
+
+  #drainRing(): number {
+    let records = 0;
+    const began = this.#now;
+    while (records < TURN_RECORDS_MAX) {
+      const address = this.#ring.next();
+      if (address === 0) break;
+      this.#ring.markCurrent();
+      this.#processRecord(address);
+      this.#ring.advance(address);
+      records++;
+      if (records % CLOCK_EVERY_RECORDS === 0) {
+        this.#now = this.#clock.now();
+        if (this.#now - began > TURN_MS_MAX) break;
+      }
+    }
+    return records;
+  }
+
+  #processRecord(address: number): void {
+    const { u32 } = this.#memory;
+    const word = address >>> 2;
+    const kind = (u32[word + 1] as number) & 0xffff;
+    const index = u32[word + AT.index / 4] as number;
+    switch (kind) {
+      case RECORD.event:
+        this.#onEvent(address, this.#table.streams[index] as ShardStream, (u32[word + 1] as number) >>> 16);
+        return;
+      case RECORD.defineStream:
+        this.#table.defineStream(index, this.#nameIn(address));
+        return;
+      case RECORD.defineSource:
+        this.#table.defineSource(index, this.#nameIn(address));
+        return;
+      case RECORD.checkpointStream:
+        this.#want(this.#table.streams[index] as ShardStream);
+        return;
+      default:
+        throw new TypeError(`record of unknown kind ${kind}`);
+    }
+  }
+
+  #nameIn(address: number): string {
+    return this.#table.readName(address + AT.name, this.#memory.u32[(address + AT.length) >>> 2] as number);
+  }
+
+  #onEvent(address: number, stream: ShardStream, flags: number): void {
+    stream.seen++;
+    if ((flags & FLAG.durable) !== 0) this.#want(stream);
+    const source =
+      (flags & FLAG.source) === 0
+        ? undefined
+        : (this.#table.sources[this.#memory.u32[(address + AT.source) >>> 2] as number] as ShardSource);
+    if (source !== undefined) this.#touch(source, address);
+    if (this.#isDuplicate(address, stream, flags, source)) {
+      this.#dropped++;
+      return;
+    }
+    this.#apply(address, stream, flags, source);
+  }
+
+  #isDuplicate(address: number, stream: ShardStream, flags: number, source: ShardSource | undefined): boolean {
+    const { u32 } = this.#memory;
+    if ((flags & FLAG.sequence) !== 0) {
+      const image = stream.image >>> 2;
+      const isNew = (u32[image + 4] as number) === 0 && (u32[image + 5] as number) === 0;
+      return !isNew && !isLess(u32, image, (address + AT.sequence) >>> 2);
+    }
+    const position = source === undefined ? undefined : positionOf(stream, source.index);
+    if (position === undefined) return false;
+    const { view } = this.#memory;
+    const high = u32[(address + AT.offset + 4) >>> 2] as number;
+    const nextHigh = view.getUint32(position.offsetAddress + 4, true);
+    if (high !== nextHigh) return high < nextHigh;
+    return (u32[(address + AT.offset) >>> 2] as number) < view.getUint32(position.offsetAddress, true);
+  }
+
+  #apply(address: number, stream: ShardStream, flags: number, source: ShardSource | undefined): void {
+    const { u32 } = this.#memory;
+    // Before the operators run: it can fail, and it moves the slots.
+    const position = source === undefined ? undefined : this.#table.ensurePosition(stream, source.index);
+    const image = stream.image >>> 2;
+    const record = (address + AT.sequence) >>> 2;
+    if ((flags & FLAG.sequence) === 0) {
+      // The record is the shard's own by now; written there, the sequence reads the same in both cases.
+      const low = ((u32[image] as number) + 1) >>> 0;
+      u32[record] = low;
+      u32[record + 1] = (u32[image + 1] as number) + (low === 0 ? 1 : 0);
+    }
+    this.#event.point(address, stream.name, source?.name);
+    processEvent(stream.operators, this.#event);
+    u32[image] = u32[record] as number;
+    u32[image + 1] = u32[record + 1] as number;
+    const watermark = (address + AT.watermark) >>> 2;
+    if (isLess(u32, image + 2, watermark)) {
+      u32[image + 2] = u32[watermark] as number;
+      u32[image + 3] = u32[watermark + 1] as number;
+    }
+    const count = ((u32[image + 4] as number) + 1) >>> 0;
+    u32[image + 4] = count;
+    if (count === 0) u32[image + 5] = (u32[image + 5] as number) + 1;
+    if (position !== undefined) this.#moveOn(address, position);
+    this.#applied++;
+    const payloadBytes = u32[(address + AT.length) >>> 2] as number;
+    if (this.#triggers.onEvent(stream, payloadBytes, this.#now)) this.#checkpoint(stream);
+  }
+
+  /** Raises the stream's next offset, and opens its low if this is the first uncovered event. */
+  #moveOn(address: number, position: SourcePosition): void {
+    const { u32, view } = this.#memory;
+    const next = (address + AT.nextOffset) >>> 2;
+    const low = view.getUint32(position.offsetAddress, true);
+    const high = view.getUint32(position.offsetAddress + 4, true);
+    const nextHigh = u32[next + 1] as number;
+    if (nextHigh > high || (nextHigh === high && (u32[next] as number) > low)) {
+      view.setUint32(position.offsetAddress, u32[next] as number, true);
+      view.setUint32(position.offsetAddress + 4, nextHigh, true);
+    }
+    if (position.lowLink.list !== undefined) return;
+    position.lowLow = u32[(address + AT.offset) >>> 2] as number;
+    position.lowHigh = u32[(address + AT.offset + 4) >>> 2] as number;
+    this.#lowsOf(position.source).append(position.lowLink);
+  }
+
+  #lowsOf(source: number): LinkedList<SourcePosition> {
+    let list = this.#lows[source];
+    if (list === undefined) {
+      list = new LinkedList<SourcePosition>();
+      this.#lows[source] = list;
+    }
+    return list;
+  }
+
+  #touch(source: ShardSource, address: number): void {
+    const { u32 } = this.#memory;
+    source.readEvents++;
+    source.lastLow = u32[(address + AT.offset) >>> 2] as number;
+    source.lastHigh = u32[(address + AT.offset + 4) >>> 2] as number;
+    this.#markTouched(source);
+  }
+
+  #markTouched(source: ShardSource): void {
+    if (source.isTouched) return;
+    source.isTouched = true;
+    this.#touched.push(source);
+  }
+
+  #want(stream: ShardStream): void {
+    if (stream.isWanted) return;
+    stream.isWanted = true;
+    this.#wanted.push(stream);
+  }
+
+  #checkpointWanted(): void {
+    if (this.#wanted.length === 0) return;
+    const wanted = this.#wanted;
+    this.#wanted = [];
+    for (const stream of wanted) {
+      stream.isWanted = false;
+      if (stream.uncoveredEvents > 0) this.#checkpoint(stream);
+      // Its events are all in frames taken before, perhaps because they were duplicates.
+      else this.#completions.covered(stream);
+    }
+  }
+
+  readonly #checkpoint = (stream: ShardStream): void => {
+    const frame = writeFrame(this.#memory, stream, {
+      createdAtMs: this.#clock.wallMs(),
+      allocate: (bytes) => this.#heap.allocateFrame(bytes, stream.name),
+    });
+    for (const position of stream.positions) {
+      const { list } = position.lowLink;
+      if (list === undefined) continue;
+      this.#completions.low(position);
+      list.remove(position.lowLink);
+      this.#markTouched(this.#table.sources[position.source] as ShardSource);
+    }
+    this.#completions.stored(stream, frame, stream.image >>> 2);
+    this.#triggers.onCheckpoint(stream, this.#now);
+  };
+
+  /** What was pushed before the request has to be read first; requests that came since are one. */
+  #answerCheckpointAll(): boolean {
+    const request = this.#words.get(WORD.checkpointRequest);
+    if (request === this.#checkpointsDone || !this.#ring.hasReached(this.#words.get(WORD.checkpointPosition))) {
+      return false;
+    }
+    this.#triggers.fireAll(this.#checkpoint);
+    this.#reportSources();
+    this.#checkpointsDone = request;
+    this.#completions.checkpointed(request);
+    return true;
+  }
+
+  #reportSources(): void {
+    for (const source of this.#touched) {
+      source.isTouched = false;
+      this.#completions.source(source, this.#lows[source.index]?.head?.owner);
+    }
+    this.#touched = [];
+  }
+
+  #publishCounts(): void {
+    this.#words.set(WORD.appliedLow, this.#applied | 0);
+    this.#words.set(WORD.appliedHigh, Math.floor(this.#applied / 2 ** 32));
+    this.#words.set(WORD.droppedLow, this.#dropped | 0);
+    this.#words.set(WORD.droppedHigh, Math.floor(this.#dropped / 2 ** 32));
+  }
+
+  #isProducerWaiting(): boolean {
+    return (
+      this.#words.get(WORD.spaceWanted) === 1 &&
+      this.#ring.freeBytes >= this.#arena.ingestBytes * WAKE_FREE_SHARE
+    );
+  }
+}
+
+/** u64 at word `a` < u64 at word `b`, low half first. */
+function isLess(u32: Uint32Array, a: number, b: number): boolean {
+  const highA = u32[a + 1] as number;
+  const highB = u32[b + 1] as number;
+  return highA === highB ? (u32[a] as number) < (u32[b] as number) : highA < highB;
+}
+
+function* framesOf(restored: RestoredStreams): Generator<{ address: number; bytes: number }> {
+  for (const [index, address] of restored.addresses.entries()) {
+    yield { address, bytes: restored.bytes[index] as number };
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * The streams and sources of a shard: created, given images, restored from frames. The main thread
+ * numbers both; a stream's number is its place among the streams of this shard.
+ */
+import { decodeUtf8, encodeUtf8 } from '../codec/utf8.ts';
+import { type CheckpointView, viewFrame } from '../codec/view.ts';
+import { TidemarkError } from '../error.ts';
+import type { EngineMemory } from '../memory/engine-memory.ts';
+import { FRAME_FOOTER_BYTES } from '../codec/frame.ts';
+import { carryImage, imageSizes, layOutImage, positionOf, withSource } from './image.ts';
+import { type OperatorHost, restoreState } from './operator-host.ts';
+import type { ShardHeap } from './shard-heap.ts';
+import { ShardSource, ShardStream, type SourcePosition } from './stream.ts';
+
+export class StreamTable {
+  readonly streams: ShardStream[] = [];
+  readonly sources: ShardSource[] = [];
+  readonly #memory: EngineMemory;
+  readonly #heap: ShardHeap;
+  readonly #host: OperatorHost;
+  readonly #generation: bigint;
+  readonly #allowUnclaimedState: boolean;
+
+  constructor(
+    memory: EngineMemory,
+    parts: { heap: ShardHeap; host: OperatorHost; generation: bigint; allowUnclaimedState: boolean },
+  ) {
+    this.#memory = memory;
+    this.#heap = parts.heap;
+    this.#host = parts.host;
+    this.#generation = parts.generation;
+    this.#allowUnclaimedState = parts.allowUnclaimedState;
+  }
+
+  defineSource(index: number, name: string): void {
+    this.sources[index] = new ShardSource(index, name, encodeUtf8(name, 'source'));
+  }
+
+  /** @throws what the operators module and its operators throw; ERR_TIDEMARK_MEMORY_FULL */
+  defineStream(index: number, name: string): ShardStream {
+    const stream = new ShardStream(index, name, this.#host.host(name));
+    this.#giveImage(stream, []);
+    this.streams[index] = stream;
+    return stream;
+  }
+
+  /**
+   * A stream as the frame at `address` has it. The frame is verified again: it has been on a disk.
+   * @throws as `defineStream`; ERR_TIDEMARK_STATE_VERSION, ERR_TIDEMARK_UNCLAIMED_STATE
+   */
+  restoreStream(index: number, name: string, frame: { address: number; bytes: number }): void {
+    const view = viewFrame(this.#memory.u8.subarray(frame.address, frame.address + frame.bytes));
+    const stream = new ShardStream(index, name, this.#host.host(name));
+    this.#requireClaimed(stream, view);
+    const offsets = [...view.sources()];
+    this.#giveImage(stream, offsets.map(([source]) => this.#sourceNamed(source)));
+    const word = stream.image >>> 2;
+    const { u32 } = this.#memory;
+    writeU64(u32, word, view.sequence);
+    writeU64(u32, word + 2, view.watermarkNs);
+    writeU64(u32, word + 4, view.eventCount);
+    for (const [at, position] of stream.positions.entries()) {
+      // Both are in the order of the body: ascending by name.
+      this.#memory.view.setBigUint64(position.offsetAddress, (offsets[at] as [string, bigint])[1], true);
+    }
+    for (const hosted of stream.operators.byName) {
+      const state = view.operator(hosted.name);
+      if (state !== undefined) restoreState(name, hosted, state, view.operatorVersion(hosted.name) ?? 0);
+    }
+    this.streams[index] = stream;
+  }
+
+  /** The stream's position in `source`; a first event from a source lays the image out anew. */
+  ensurePosition(stream: ShardStream, source: number): SourcePosition {
+    const known = positionOf(stream, source);
+    if (known !== undefined) return known;
+    const old = {
+      address: stream.image,
+      bytes: stream.imageBytes,
+      sourcesAt: stream.sourcesAt,
+      offsets: stream.positions.map((position) => ({ source: position.source, address: position.offsetAddress })),
+    };
+    const sources = stream.positions.map((position) => this.sources[position.source] as ShardSource);
+    this.#giveImage(stream, withSource(sources, this.sources[source] as ShardSource));
+    carryImage(this.#memory, stream, old);
+    this.#heap.freeImage(old.address, old.bytes);
+    return positionOf(stream, source) as SourcePosition;
+  }
+
+  /** Name of a definition record's subject, from its UTF-8 in shared memory. */
+  readName(address: number, bytes: number): string {
+    const name = decodeUtf8(this.#memory.u8, address, address + bytes);
+    if (name === undefined) throw new TypeError('a definition record holds no UTF-8');
+    return name;
+  }
+
+  #giveImage(stream: ShardStream, sources: readonly ShardSource[]): void {
+    const nameBytes = encodeUtf8(stream.name, 'stream').length;
+    const sizes = imageSizes(stream.operators, sources, nameBytes);
+    const bytes = sizes.bodyBytes + sizes.extensionBytes;
+    const address = this.#heap.allocateImage(bytes, bytes + FRAME_FOOTER_BYTES, stream.name);
+    layOutImage(this.#memory, stream, { address, bytes, sizes, generation: this.#generation, sources });
+  }
+
+  #sourceNamed(name: string): ShardSource {
+    const source = this.sources.find((candidate) => candidate?.name === name);
+    if (source === undefined) throw new TypeError(`source '${name}' of a restored stream was not defined`);
+    return source;
+  }
+
+  #requireClaimed(stream: ShardStream, view: CheckpointView): void {
+    if (this.#allowUnclaimedState) return;
+    const claimed = new Set(stream.operators.byName.map((hosted) => hosted.name));
+    for (const [name] of view.operators()) {
+      if (claimed.has(name)) continue;
+      throw new TidemarkError(
+        'ERR_TIDEMARK_UNCLAIMED_STATE',
+        `the stored state of operator '${name}' of stream '${stream.name}' belongs to no operator; bring the operator back, or open with allowUnclaimedState: true to drop its state`,
+      );
+    }
+  }
+}
+
+function writeU64(u32: Uint32Array, word: number, value: bigint): void {
+  u32[word] = Number(value & 0xffff_ffffn);
+  u32[word + 1] = Number(value >> 32n);
+}

@@ -1,0 +1,30 @@
+/** What the engine gives a shard's worker, and what the worker answers when its loop has ended. */
+import type { CheckpointPolicy } from '../checkpoint/schedule.ts';
+import type { ErrorRecord } from '../error.ts';
+import type { ArenaLayout } from '../memory/layout.ts';
+
+/** Frames in the shard's heap that were there before the shard, in parallel arrays. */
+export interface RestoredStreams {
+  readonly names: readonly string[];
+  readonly addresses: Uint32Array;
+  readonly bytes: Uint32Array;
+}
+
+export interface ShardTask {
+  readonly memory: WebAssembly.Memory;
+  readonly arena: ArenaLayout;
+  readonly generation: bigint;
+  /** URL of the module whose default export makes the operators of a stream. */
+  readonly operators: string;
+  readonly policy: CheckpointPolicy;
+  readonly allowUnclaimedState: boolean;
+  /** Names of the sources that are known at the start, by their numbers. */
+  readonly sources: readonly string[];
+  /** Streams to restore, by their numbers on this shard. */
+  readonly restored: RestoredStreams;
+}
+
+export type ShardOutcome =
+  | { readonly kind: 'stopped' }
+  /** The error says all; the shard has not published anything after it. */
+  | { readonly kind: 'failed'; readonly error: ErrorRecord };

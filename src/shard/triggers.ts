@@ -1,0 +1,125 @@
+/**
+ * When the streams of a shard are checkpointed. The decision itself is `dueTrigger`; here is what lets
+ * a shard ask it about the right streams only, whatever their number.
+ *
+ * Dirty streams are in the age list, ordered by their first uncovered event, and with `idleMs` in the
+ * idle list, ordered by their last one: what is due by time is at the head. A stream that is due within
+ * `minPauseMs` of its last checkpoint leaves the age list; the end of its pause is already queued.
+ */
+import { type CheckpointPolicy, dueTrigger } from '../checkpoint/schedule.ts';
+import { LinkedList } from './linked-list.ts';
+import type { ShardStream } from './stream.ts';
+
+interface Pause {
+  readonly stream: ShardStream;
+  readonly since: number;
+}
+
+export class Triggers {
+  readonly #policy: CheckpointPolicy;
+  readonly #pauseMs: number;
+  readonly #byAge = new LinkedList<ShardStream>();
+  readonly #byIdle = new LinkedList<ShardStream>();
+  /** Ordered by time: pauses are equally long and begin one after the other. */
+  #pauses: Pause[] = [];
+  #firstPause = 0;
+
+  constructor(policy: CheckpointPolicy) {
+    this.#policy = policy;
+    this.#pauseMs = policy.minPauseMs ?? 0;
+  }
+
+  /** Notes an applied event; true if the stream is due by it. */
+  onEvent(stream: ShardStream, payloadBytes: number, now: number): boolean {
+    if (stream.uncoveredEvents === 0) {
+      stream.firstUncoveredAt = now;
+      this.#byAge.append(stream.ageLink);
+    }
+    stream.uncoveredEvents++;
+    stream.uncoveredBytes += payloadBytes;
+    stream.lastEventAt = now;
+    if (this.#policy.idleMs !== undefined) {
+      this.#byIdle.remove(stream.idleLink);
+      this.#byIdle.append(stream.idleLink);
+    }
+    return dueTrigger(this.#policy, stream, now) !== undefined;
+  }
+
+  /** The stream's events are all in a frame now. */
+  onCheckpoint(stream: ShardStream, now: number): void {
+    stream.uncoveredEvents = 0;
+    stream.uncoveredBytes = 0;
+    stream.lastCheckpointAt = now;
+    this.#byAge.remove(stream.ageLink);
+    this.#byIdle.remove(stream.idleLink);
+    if (this.#pauseMs > 0) this.#pauses.push({ stream, since: now });
+  }
+
+  /** Calls `checkpoint` for every stream that is due at `now`; it must end in `onCheckpoint`. */
+  fireDue(now: number, checkpoint: (stream: ShardStream) => void): void {
+    this.#firePauses(now, checkpoint);
+    this.#fireHeads(this.#byAge, now, checkpoint);
+    this.#fireHeads(this.#byIdle, now, checkpoint);
+  }
+
+  /** Calls `checkpoint` for every dirty stream, oldest first; it must end in `onCheckpoint`. */
+  fireAll(checkpoint: (stream: ShardStream) => void): void {
+    for (let link = this.#byAge.head; link !== undefined; link = this.#byAge.head) checkpoint(link.owner);
+    // Streams that are due but pausing are in no list of dirty streams.
+    for (const pause of this.#pauses.slice(this.#firstPause)) {
+      if (pause.stream.uncoveredEvents > 0) checkpoint(pause.stream);
+    }
+  }
+
+  /** Milliseconds until something can be due by time; Infinity if nothing will be. */
+  msUntilDue(now: number): number {
+    const { everyMs, idleMs } = this.#policy;
+    const oldest = this.#byAge.head?.owner;
+    const idlest = this.#byIdle.head?.owner;
+    const pause = this.#pauses[this.#firstPause];
+    return Math.min(
+      oldest === undefined || everyMs === undefined ? Number.POSITIVE_INFINITY : oldest.firstUncoveredAt + everyMs - now,
+      idlest === undefined || idleMs === undefined ? Number.POSITIVE_INFINITY : idlest.lastEventAt + idleMs - now,
+      pause === undefined ? Number.POSITIVE_INFINITY : pause.since + this.#pauseMs - now,
+    );
+  }
+
+  #fireHeads(list: LinkedList<ShardStream>, now: number, checkpoint: (stream: ShardStream) => void): void {
+    for (let link = list.head; link !== undefined; link = list.head) {
+      const stream = link.owner;
+      if (dueTrigger(this.#policy, stream, now) !== undefined) {
+        checkpoint(stream);
+      } else if (this.#isPausing(stream, now) && this.#isOverdue(list, stream, now)) {
+        // Only its pause holds it back; the end of the pause asks again.
+        list.remove(link);
+      } else {
+        return;
+      }
+    }
+  }
+
+  #firePauses(now: number, checkpoint: (stream: ShardStream) => void): void {
+    let pause = this.#pauses[this.#firstPause];
+    // The very expression of `dueTrigger`: rounding must not end a pause here that goes on there.
+    while (pause !== undefined && now - pause.since >= this.#pauseMs) {
+      this.#firstPause++;
+      if (dueTrigger(this.#policy, pause.stream, now) !== undefined) checkpoint(pause.stream);
+      pause = this.#pauses[this.#firstPause];
+    }
+    if (this.#firstPause > 1_024 && this.#firstPause * 2 > this.#pauses.length) {
+      this.#pauses = this.#pauses.slice(this.#firstPause);
+      this.#firstPause = 0;
+    }
+  }
+
+  #isPausing(stream: ShardStream, now: number): boolean {
+    return now - stream.lastCheckpointAt < this.#pauseMs;
+  }
+
+  #isOverdue(list: LinkedList<ShardStream>, stream: ShardStream, now: number): boolean {
+    const { everyMs, idleMs } = this.#policy;
+    return list === this.#byAge
+      ? everyMs !== undefined && now - stream.firstUncoveredAt >= everyMs
+      : idleMs !== undefined && now - stream.lastEventAt >= idleMs;
+  }
+}
