@@ -27,7 +27,7 @@ export class CheckpointId {
   }
 
   /** Orders by stream (UTF-8 bytes), then sequence, then time. Negative: `a` first. */
-  static compare(a: CheckpointId, b: CheckpointId): number {
+  static compare(this: void, a: CheckpointId, b: CheckpointId): number {
     const byStream = compareUtf8(a.streamId, b.streamId);
     if (byStream !== 0) return byStream;
     if (a.sequence !== b.sequence) return a.sequence < b.sequence ? -1 : 1;
