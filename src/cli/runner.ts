@@ -1,0 +1,213 @@
+/**
+ * Runs a job to the end of its source, its limit or a signal: open, restore, read, final checkpoints, summary.
+ * `demo` and `run` are two ways to get here.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { CheckpointEngine } from '../engine/engine.ts';
+import type { EngineOptions } from '../engine/options.ts';
+import type { JobSource } from './job.ts';
+import { errorLine, exitCodeOf, formatCount, type Terminal } from './output.ts';
+import { Progress } from './progress.ts';
+import { Pump } from './pump.ts';
+import { type FinalState, finalStates, StateDigest } from './state-digest.ts';
+import { onStop, type SignalHost } from './stop.ts';
+import { type RunSummary, summarize } from './summary.ts';
+
+/** What a run needs of an engine. */
+export type RunnableEngine = Pick<
+  CheckpointEngine,
+  'generation' | 'receipt' | 'position' | 'push' | 'checkpoint' | 'latest' | 'streams' | 'metrics' | 'close'
+> & {
+  on(event: 'frontier', listener: (frontier: { source: string; offset: bigint }) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+};
+
+export interface RunPlan {
+  /** What is said at the start. */
+  readonly title: string;
+  readonly source: JobSource;
+  readonly options: EngineOptions;
+  readonly limit: number | undefined;
+  readonly crashAfter: number | undefined;
+  /** Where the source ends, if that is known. */
+  readonly end: number | undefined;
+  /** Gets every stream's final state, ascending by stream. */
+  readonly onFinalState?: (final: FinalState) => void;
+}
+
+export interface RunPorts extends SignalHost {
+  readonly terminal: Terminal;
+  open(options: EngineOptions): Promise<RunnableEngine>;
+  /** Ends this process as a crash would. */
+  crash(): void;
+}
+
+export type RunOutcome =
+  | { readonly exitCode: 0; readonly summary: RunSummary }
+  | { readonly exitCode: 1 | 2; readonly summary?: undefined };
+
+/** The least delay that `monitorEventLoopDelay` can report at its finest resolution. */
+const DELAY_RESOLUTION_MS = 1;
+
+/** Errors are reported here, so that the exit code says whether the request or the run was at fault. */
+export async function runJob(plan: RunPlan, ports: RunPorts): Promise<RunOutcome> {
+  const { stderr } = ports.terminal;
+  const stop = new AbortController();
+  const release = onStop(ports, (signal) => {
+    stderr.write(`\n${signal}: reading ends; final checkpoints are taken (once more: exit at once)\n`);
+    stop.abort();
+  });
+  try {
+    stderr.write(`${plan.title}\n`);
+    let engine: RunnableEngine;
+    try {
+      engine = await ports.open(plan.options);
+    } catch (error) {
+      stderr.write(errorLine(error));
+      return { exitCode: exitCodeOf(error) };
+    }
+    try {
+      return { exitCode: 0, summary: await new Run(plan, ports, engine, stop).complete() };
+    } catch (error) {
+      stderr.write(errorLine(error));
+      // What was accepted before the failure is still worth keeping, if the engine is alive to keep it.
+      await engine.close().catch(() => {});
+      return { exitCode: 1 };
+    }
+  } finally {
+    release();
+  }
+}
+
+class Run {
+  readonly #plan: RunPlan;
+  readonly #ports: RunPorts;
+  readonly #engine: RunnableEngine;
+  readonly #stop: AbortController;
+  readonly #from: bigint | undefined;
+  #frontier: bigint | undefined;
+  #failure: Error | undefined;
+
+  constructor(plan: RunPlan, ports: RunPorts, engine: RunnableEngine, stop: AbortController) {
+    this.#plan = plan;
+    this.#ports = ports;
+    this.#engine = engine;
+    this.#stop = stop;
+    this.#from = engine.position(plan.source.name);
+    engine.on('frontier', ({ source, offset }) => {
+      if (source === plan.source.name) this.#frontier = offset;
+    });
+    engine.on('error', (error) => {
+      // A source that waits for its next event would keep a failed engine waiting for ever.
+      this.#failure ??= error;
+      stop.abort();
+    });
+  }
+
+  async complete(): Promise<RunSummary> {
+    const { source, limit, crashAfter } = this.#plan;
+    const restored = this.#engine.receipt.restored;
+    this.#say(restored);
+    const pump = new Pump(
+      {
+        source,
+        from: this.#from,
+        limit,
+        crashAfter,
+        reached: restored.length === 0 ? undefined : await this.#reached(),
+        signal: this.#stop.signal,
+      },
+      { push: (events) => this.#engine.push(events), crash: () => this.#ports.crash() },
+    );
+    const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+    delay.enable();
+    const startMs = this.#ports.now();
+    const progress = new Progress(this.#ports.terminal.stderr, () => this.#facts(pump));
+    try {
+      await pump.run();
+      await this.#engine.checkpoint();
+    } finally {
+      progress.end();
+      delay.disable();
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+    const seconds = (this.#ports.now() - startMs) / 1000;
+    if (pump.pushed === 0) this.#sayNothingToDo();
+    const final = await this.#final();
+    const { shards, events, checkpoints } = this.#engine.metrics();
+    await this.#engine.close();
+    return summarize({
+      ...final,
+      shards,
+      checkpoints: checkpoints.stored,
+      checkpointBytes: checkpoints.storedBytes,
+      durable: checkpoints.durable,
+      resumed: restored.length > 0,
+      resumedFrom: this.#from,
+      applied: events.applied,
+      dropped: events.dropped,
+      replayed: pump.replayed,
+      seconds,
+      eventLoopDelayP99Ms: Math.max(0, delay.percentile(99) / 1e6 - DELAY_RESOLUTION_MS),
+    });
+  }
+
+  /** The greatest offset of the source that any restored stream had come to. */
+  async #reached(): Promise<bigint | undefined> {
+    let reached: bigint | undefined;
+    for await (const { state } of finalStates(this.#engine)) {
+      const offset = state.sourceOffsets.get(this.#plan.source.name);
+      if (offset !== undefined && (reached === undefined || offset > reached)) reached = offset;
+    }
+    return reached;
+  }
+
+  async #final() {
+    const digest = new StateDigest();
+    let streams = 0;
+    let events = 0n;
+    for await (const final of finalStates(this.#engine)) {
+      digest.add(final);
+      streams += 1;
+      events += final.state.eventCount;
+      this.#plan.onFinalState?.(final);
+    }
+    return { streams, events, stateDigest: digest.hex() };
+  }
+
+  #facts(pump: Pump) {
+    const { limit, end } = this.#plan;
+    const position = pump.next === undefined ? undefined : Number(pump.next);
+    const frontier = this.#frontier ?? this.#from ?? 0n;
+    return {
+      events: pump.pushed,
+      position,
+      end: end === undefined ? limit : Math.min(end, limit ?? end),
+      checkpoints: this.#engine.metrics().checkpoints.stored,
+      durableLag: position === undefined ? undefined : Math.max(0, position - Number(frontier)),
+    };
+  }
+
+  #say(restored: RunnableEngine['receipt']['restored']): void {
+    const { stderr } = this.#ports.terminal;
+    const { name } = this.#plan.source;
+    if (restored.length === 0) {
+      stderr.write(`nothing to restore; reading ${name} from the start\n`);
+      return;
+    }
+    const where = this.#from === undefined ? 'the start' : `offset ${formatCount(this.#from)}`;
+    stderr.write(`restored ${formatCount(restored.length)} streams; reading ${name} on from ${where}\n`);
+    for (const { stream, fellBack, reason } of restored) {
+      if (fellBack > 0)
+        stderr.write(`stream ${stream} fell back ${fellBack} checkpoints: ${reason ?? 'damage'}\n`);
+    }
+  }
+
+  #sayNothingToDo(): void {
+    const position =
+      this.#from === undefined
+        ? ''
+        : `: everything below offset ${formatCount(this.#from)} is applied and durable`;
+    this.#ports.terminal.stderr.write(`nothing to do${position}\n`);
+  }
+}

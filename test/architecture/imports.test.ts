@@ -1,0 +1,160 @@
+/** Holds the folders to the directions of ARCHITECTURE.md. */
+import { describe, expect, test } from 'vitest';
+import { parseSource, readSources, type SourceFile, targetOf } from '../support/source-code.ts';
+
+/** What the files of a folder may import besides their own folder. The more specific prefix counts. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  'src/index.ts': ['src/'],
+  'src/error.ts': [],
+  'src/clock.ts': [],
+  'src/cli/': ['src/'],
+  'src/engine/': [
+    'src/store/',
+    'src/recovery/',
+    'src/shard/',
+    'src/codec/',
+    'src/kernel/',
+    'src/memory/',
+    'src/checkpoint/',
+  ],
+  'src/store/': ['src/codec/', 'src/kernel/', 'src/memory/', 'src/checkpoint/'],
+  'src/recovery/': ['src/codec/', 'src/checkpoint/'],
+  'src/shard/': ['src/codec/', 'src/kernel/', 'src/memory/', 'src/checkpoint/'],
+  'src/codec/': ['src/checkpoint/'],
+  'src/checkpoint/': ['src/codec/'],
+  'src/memory/': [],
+  'src/kernel/': [],
+  'workers/': ['src/shard/', 'src/store/log/', 'src/codec/', 'src/kernel/', 'src/memory/', 'src/checkpoint/'],
+  'bench/': ['src/'],
+};
+
+/** Single files that reach further, each for a reason. */
+const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
+  // The demo's reader and its operators agree on the form of a flight.
+  'workers/flights-reader.ts': ['src/cli/demo/flight.ts'],
+};
+
+/** Files that all may import. */
+const ROOTS = ['src/error.ts', 'src/clock.ts'];
+
+const sources = readSources('src', 'workers', 'bench');
+
+describe('folders', () => {
+  test('every file lies in a folder with a rule', () => {
+    expect(sources.filter((file) => ruleOf(file.path) === undefined).map((file) => file.path)).toEqual([]);
+  });
+
+  test('imports point from the cli towards the codec, never back', () => {
+    expect(sources.flatMap(forbiddenImports)).toEqual([]);
+  });
+
+  test('an import that points back is found', () => {
+    const code = "import { open } from '../engine/engine.ts';\nimport type { A } from '../cli/job.ts';\n";
+    expect(forbiddenImports(parseSource('src/shard/loop.ts', code))).toEqual([
+      'src/shard/loop.ts imports src/engine/engine.ts',
+      'src/shard/loop.ts imports src/cli/job.ts',
+    ]);
+    expect(
+      forbiddenImports(parseSource('workers/shard.ts', "await import('../src/engine/engine.ts');")),
+    ).toHaveLength(1);
+  });
+
+  test('relative imports name files that exist', () => {
+    const paths = new Set(sources.map((file) => file.path));
+    const missing = sources.flatMap((file) =>
+      file.imports
+        .map((imported) => targetOf(file, imported))
+        // The kernel's build output is JavaScript, and the workers of the shards are chosen by a folder URL.
+        .filter((target) => target?.endsWith('.ts') && !paths.has(target))
+        .map((target) => `${file.path} imports ${target}`),
+    );
+    expect(missing).toEqual([]);
+  });
+
+  test('no file imports itself by way of others', () => {
+    expect(findCycle(sources)).toEqual([]);
+  });
+
+  test('a cycle is found', () => {
+    const a = parseSource('src/codec/a.ts', "import { b } from './b.ts';");
+    const b = parseSource('src/codec/b.ts', "export { a } from './a.ts';");
+    const typed = parseSource('src/codec/b.ts', "export type { A } from './a.ts';");
+    expect(findCycle([a, b])).toEqual(['src/codec/a.ts', 'src/codec/b.ts', 'src/codec/a.ts']);
+    expect(findCycle([a, typed])).toEqual([]);
+  });
+});
+
+describe('packages and modules', () => {
+  test.each([
+    ['piscina', /^src\/engine\//],
+    ['hyparquet', /^workers\/flights-reader\.ts$/],
+    ['hyparquet-compressors', /^workers\/flights-reader\.ts$/],
+    ['node:sqlite', /^src\/store\/log\/lock\.ts$/],
+    // The log goes through a port, so that tests can let it fail; the command line reads jobs and manifests.
+    ['node:fs', /^(src\/store\/(log\/)?(node-)?file-system\.ts|src\/cli\/.*|bench\/.*)$/],
+    ['node:fs/promises', /^(src\/store\/(log\/)?(node-)?file-system\.ts|src\/cli\/.*|bench\/.*)$/],
+    ['node:crypto', /^(src\/cli\/state-digest\.ts|bench\/.*)$/],
+  ])('%s is imported where it belongs', (name, allowed) => {
+    const importers = sources.filter((file) => file.imports.some(({ specifier }) => specifier === name));
+    expect(importers.map((file) => file.path).filter((path) => !allowed.test(path))).toEqual([]);
+  });
+
+  test('nothing outside the package but Node.js and piscina is imported by what users install', () => {
+    const packages = sources
+      .filter((file) => !file.path.startsWith('bench/') && file.path !== 'workers/flights-reader.ts')
+      .flatMap((file) => file.imports.filter(({ specifier }) => !/^(node:|\.)/.test(specifier)))
+      .map(({ specifier }) => specifier);
+    expect([...new Set(packages)].filter((name) => name !== 'piscina')).toEqual([]);
+  });
+});
+
+function ruleOf(path: string): readonly string[] | undefined {
+  return MAY_IMPORT[path] ?? MAY_IMPORT[folderOf(path)];
+}
+
+/** `src/store/` for `src/store/log/commit.ts`, `workers/` for a worker. */
+function folderOf(path: string): string {
+  const [top, folder] = path.split('/');
+  return top === 'src' ? `${top}/${folder}/` : `${top}/`;
+}
+
+function forbiddenImports(file: SourceFile): string[] {
+  const allowed = [
+    ...ROOTS,
+    folderOf(file.path),
+    ...(ruleOf(file.path) ?? []),
+    ...(EXCEPTIONS[file.path] ?? []),
+  ];
+  return (
+    file.imports
+      .map((imported) => targetOf(file, imported))
+      .filter((target) => target !== undefined)
+      // Starting a worker is not importing it: it shares nothing but messages and memory.
+      .filter((target) => !target.startsWith('workers/'))
+      .filter((target) => !allowed.some((prefix) => target.startsWith(prefix)))
+      .map((target) => `${file.path} imports ${target}`)
+  );
+}
+
+/** The first cycle of imports that exist at run time, as a list of files; empty: there is none. */
+function findCycle(files: readonly SourceFile[]): string[] {
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const finished = new Set<string>();
+  const visit = (path: string, trail: readonly string[]): string[] => {
+    if (trail.includes(path)) return [...trail.slice(trail.indexOf(path)), path];
+    const file = byPath.get(path);
+    if (file === undefined || finished.has(path)) return [];
+    for (const imported of file.imports) {
+      const target = imported.isTypeOnly ? undefined : targetOf(file, imported);
+      const cycle = target === undefined ? [] : visit(target, [...trail, path]);
+      if (cycle.length > 0) return cycle;
+    }
+    finished.add(path);
+    return [];
+  };
+  for (const { path } of files) {
+    const cycle = visit(path, []);
+    if (cycle.length > 0) return cycle;
+  }
+  return [];
+}

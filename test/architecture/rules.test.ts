@@ -1,0 +1,101 @@
+/** Rules about what a file may contain, and what the documents promise about the code. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { SUPPORTED_NODE } from '../../src/cli/node-version.ts';
+import { REMEDIES } from '../../src/cli/remedy.ts';
+import { parseSource, ROOT, readSources, type SourceFile } from '../support/source-code.ts';
+
+const sources = readSources('src', 'workers');
+const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+
+describe('where things may be done', () => {
+  test('Atomics are used in src/memory only', () => {
+    expect(filesWith(/\bAtomics\b/, (path) => path.startsWith('src/memory/'))).toEqual([]);
+  });
+
+  test('time and randomness come in through src/clock.ts', () => {
+    const ambient = /\b(Date\.now|performance\.now|Math\.random|randomUUID|new Date\(\))/;
+    expect(filesWith(ambient, (path) => path === 'src/clock.ts' || path.startsWith('src/cli/'))).toEqual([]);
+  });
+
+  test('only the command ends the process or writes to its streams', () => {
+    const pattern = /\bprocess\.(exit|stdout|stderr|kill)\b/;
+    expect(filesWith(pattern, (path) => path.startsWith('src/cli/'))).toEqual([]);
+  });
+
+  test('comments and strings are not taken for code', () => {
+    const { bare, code } = parseSource(
+      'a.ts',
+      "const a = 'Atomics'; // Date.now\nconst b = /['\"]/; /* Atomics */ c();",
+    );
+    expect(bare).not.toMatch(/Atomics|Date/);
+    expect(bare).toContain('c();');
+    expect(code).toContain("'Atomics'");
+  });
+});
+
+describe('size', () => {
+  test('worker files have fewer than 100 lines', () => {
+    const long = sources.filter((file) => file.path.startsWith('workers/') && lines(file) >= 100);
+    expect(long.map((file) => file.path)).toEqual([]);
+  });
+
+  test('a file over 400 lines says why', () => {
+    const long = sources.filter((file) => lines(file) > 400 && !/over 400 lines because/i.test(file.text));
+    expect(long.map((file) => `${file.path}: ${lines(file)}`)).toEqual([]);
+  });
+
+  test('every file opens with what it is for', () => {
+    const silent = sources.filter((file) => !/^(#!.*\n)?\/(\*\*|\/)/.test(file.text));
+    expect(silent.map((file) => file.path)).toEqual([]);
+  });
+});
+
+describe('errors', () => {
+  const codes = Object.keys(REMEDIES);
+
+  test.each(codes)('%s is thrown somewhere', (code) => {
+    const users = sources.filter((file) => file.code.includes(code));
+    const known = new Set(['src/error.ts', 'src/cli/remedy.ts', 'src/cli/output.ts']);
+    expect(users.filter((file) => !known.has(file.path))).not.toEqual([]);
+  });
+
+  test.each(codes)('README says what to do about %s', (code) => {
+    expect(readme).toContain(`| \`${code}\` | ${REMEDIES[code as keyof typeof REMEDIES]} |`);
+  });
+});
+
+describe('documents', () => {
+  test('the versions of Node.js agree in the manifest, the command and README', () => {
+    const manifest: { engines: { node: string } } = JSON.parse(
+      readFileSync(join(ROOT, 'package.json'), 'utf8'),
+    );
+    expect(SUPPORTED_NODE).toBe(manifest.engines.node);
+    expect(readme).toContain(manifest.engines.node);
+  });
+
+  test('every file that README and ARCHITECTURE link to exists', () => {
+    const architecture = readFileSync(join(ROOT, 'ARCHITECTURE.md'), 'utf8');
+    const links = [...`${readme}\n${architecture}`.matchAll(/\]\((?!http|#)([^)#]+)\)/g)].map(
+      ([, path]) => path!,
+    );
+    const missing = links.filter((path) => {
+      try {
+        readFileSync(join(ROOT, path));
+        return false;
+      } catch {
+        return true;
+      }
+    });
+    expect(missing).toEqual([]);
+  });
+});
+
+function filesWith(pattern: RegExp, isAllowed: (path: string) => boolean): string[] {
+  return sources.filter((file) => pattern.test(file.bare) && !isAllowed(file.path)).map((file) => file.path);
+}
+
+function lines(file: SourceFile): number {
+  return file.text.split('\n').length - 1;
+}
