@@ -91,7 +91,7 @@ export function sortMetadata(metadata: ReadonlyMap<string, string>): [string, st
   return entries;
 }
 
-export interface MetadataRange {
+interface MetadataRange {
   readonly name: TextRange;
   readonly value: TextRange;
 }

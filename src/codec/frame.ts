@@ -16,7 +16,6 @@ import { viewFrame } from './view.ts';
 export {
   EXTENSION_CREATED_AT,
   EXTENSION_GENERATION,
-  type ExtensionFields,
   extensionByteLength,
   writeCreatedAt,
   writeExtension,
@@ -24,7 +23,6 @@ export {
 export {
   FORMAT_VERSION,
   FRAME_FOOTER_BYTES,
-  type FrameLayout,
   readFooterChecksum,
   verifyFrame,
   writeFooter,

@@ -22,6 +22,9 @@ const PRIME4_HIGH = 0x85ebca77 | 0;
 const PRIME5_LOW = 0x165667c5 | 0;
 const PRIME5_HIGH = 0x27d4eb2f | 0;
 
+/** How far each lane is rotated when they are merged. */
+const LANE_TURNS = [1, 7, 12, 18] as const;
+
 const STRIPE_BYTES = 32;
 /** A multiple of the stripe. */
 const BLOCK_BYTES = 16384;
@@ -167,11 +170,9 @@ function mergeLanes(): void {
   let low = 0;
   let high = 0;
   for (let lane = 0; lane < 4; lane++) {
-    // Rotations by 1, 7, 12 and 18.
-    const bits = lane === 0 ? 1 : lane === 1 ? 7 : lane === 2 ? 12 : 18;
     hash[0] = lanes[2 * lane] as number;
     hash[1] = lanes[2 * lane + 1] as number;
-    rotateHash(bits);
+    rotateHash(LANE_TURNS[lane] as number);
     addToHash(low, high);
     low = hash[0];
     high = hash[1];

@@ -10,6 +10,7 @@ import {
   EXTENSION_GENERATION,
   encodeFrame,
   extensionByteLength,
+  FORMAT_VERSION,
   FRAME_FOOTER_BYTES,
   readFooterChecksum,
   verifyFrame,
@@ -188,7 +189,7 @@ describe('verifyFrame', () => {
   });
 
   test.each<[string, (view: DataView, footer: number) => void]>([
-    ['format version 2', (view, footer) => view.setUint16(footer + 8, 2, true)],
+    ['format version 2', (view, footer) => view.setUint16(footer + 8, FORMAT_VERSION + 1, true)],
     ['flags', (view, footer) => view.setUint16(footer + 10, 1, true)],
     ['flags', (view, footer) => view.setUint32(footer + 12, 1, true)],
   ])('refuses an intact frame with %s', (message, change) => {
