@@ -106,6 +106,16 @@ for (const [name, start] of STARTS) {
       pair.read(16, 4);
     });
 
+    test('is filled to the last byte again by what was released since it last looked', () => {
+      const pair = new Pair(start);
+      for (let i = 0; i < 4; i++) pair.write(CAPACITY / 4);
+      pair.read(CAPACITY / 4, 0);
+      pair.reader.release();
+      expect(pair.write(CAPACITY / 4)).toBe(true);
+      expect(pair.writer.usedBytes).toBe(CAPACITY);
+      for (let i = 1; i < 5; i++) pair.read(CAPACITY / 4, i);
+    });
+
     test('takes two records of the greatest size', () => {
       const pair = new Pair(start);
       expect(pair.writer.recordBytesMax).toBe(CAPACITY / 2);
