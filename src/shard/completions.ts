@@ -32,7 +32,7 @@ export class Completions {
     const at = this.#reserve();
     this.#u32[at + ENTRY.kind] = COMPLETION.low;
     this.#u32[at + ENTRY.index] = position.stream.index;
-    this.#u32[at + ENTRY.source] = position.source;
+    this.#u32[at + ENTRY.source] = position.source.index;
     this.#u32[at + ENTRY.offset] = position.lowLow;
     this.#u32[at + ENTRY.offset + 1] = position.lowHigh;
     this.#ring.publish();
@@ -59,8 +59,9 @@ export class Completions {
     this.#publish();
   }
 
-  /** `open` has the least offset of the source that no frame covers. */
-  source(source: ShardSource, open: SourcePosition | undefined): void {
+  source(source: ShardSource): void {
+    // The head has the least offset of the source that no frame covers.
+    const open = source.lows.head?.owner;
     const at = this.#reserve();
     this.#u32[at + ENTRY.kind] = COMPLETION.source;
     this.#u32[at + ENTRY.index] = source.index;

@@ -61,7 +61,7 @@ export function layOutImage(
   view.setUint32(at, image.sources.length, true);
   at += TEXT_HEAD_BYTES;
   stream.positions = image.sources.map((source) => {
-    const position = positionOf(stream, source.index) ?? new SourcePosition(source.index, stream);
+    const position = positionOf(stream, source) ?? new SourcePosition(source, stream);
     position.offsetAddress = writeBytes(memory, at, source.nameBytes);
     at = position.offsetAddress + SOURCE_TAIL_BYTES;
     return position;
@@ -86,7 +86,7 @@ export function layOutImage(
 export function carryImage(
   memory: EngineMemory,
   stream: ShardStream,
-  old: { address: number; sourcesAt: number; offsets: readonly { source: number; address: number }[] },
+  old: { address: number; sourcesAt: number; offsets: readonly { source: ShardSource; address: number }[] },
 ): void {
   // The section of operators has the same layout before and after: it comes before the sources.
   memory.u8.copyWithin(stream.image, old.address, old.address + old.sourcesAt);
@@ -96,7 +96,7 @@ export function carryImage(
   }
 }
 
-export function positionOf(stream: ShardStream, source: number): SourcePosition | undefined {
+export function positionOf(stream: ShardStream, source: ShardSource): SourcePosition | undefined {
   for (const position of stream.positions) if (position.source === source) return position;
   return undefined;
 }

@@ -18,7 +18,6 @@ import { type ArenaLayout, WORD } from '../memory/layout.ts';
 import { Completions } from './completions.ts';
 import { writeFrame } from './frame-writer.ts';
 import { positionOf } from './image.ts';
-import { LinkedList } from './linked-list.ts';
 import { OperatorHost, processEvent } from './operator-host.ts';
 import type { OperatorFactory } from './operator.ts';
 import { ShardEvent } from './shard-event.ts';
@@ -56,8 +55,6 @@ export class Shard {
   readonly #completions: Completions;
   readonly #triggers: Triggers;
   readonly #event: ShardEvent;
-  /** By source: the positions with uncovered events, ordered by the first of these, so by offset. */
-  readonly #lows: LinkedList<SourcePosition>[] = [];
   #wanted: ShardStream[] = [];
   #touched: ShardSource[] = [];
   #checkpointsDone = 0;
@@ -93,7 +90,6 @@ export class Shard {
     this.#triggers = new Triggers(task.policy);
     this.#event = new ShardEvent(memory);
     this.#now = ports.clock.now();
-    for (const [index, name] of task.sources.entries()) this.#table.defineSource(index, name);
   }
 
   /** Restores the streams it was given and says that it is ready. @throws as `StreamTable.restoreStream` */
@@ -211,7 +207,7 @@ export class Shard {
       const isNew = (u32[image + 4] as number) === 0 && (u32[image + 5] as number) === 0;
       return !isNew && !isLess(u32, image, (address + AT.sequence) >>> 2);
     }
-    const position = source === undefined ? undefined : positionOf(stream, source.index);
+    const position = source === undefined ? undefined : positionOf(stream, source);
     if (position === undefined) return false;
     const { view } = this.#memory;
     const high = u32[(address + AT.offset + 4) >>> 2] as number;
@@ -223,7 +219,7 @@ export class Shard {
   #apply(address: number, stream: ShardStream, flags: number, source: ShardSource | undefined): void {
     const { u32 } = this.#memory;
     // Before the operators run: it can fail, and it moves the slots.
-    const position = source === undefined ? undefined : this.#table.ensurePosition(stream, source.index);
+    const position = source === undefined ? undefined : this.#table.ensurePosition(stream, source);
     const image = stream.image >>> 2;
     const record = (address + AT.sequence) >>> 2;
     if ((flags & FLAG.sequence) === 0) {
@@ -264,16 +260,7 @@ export class Shard {
     if (position.lowLink.list !== undefined) return;
     position.lowLow = u32[(address + AT.offset) >>> 2] as number;
     position.lowHigh = u32[(address + AT.offset + 4) >>> 2] as number;
-    this.#lowsOf(position.source).append(position.lowLink);
-  }
-
-  #lowsOf(source: number): LinkedList<SourcePosition> {
-    let list = this.#lows[source];
-    if (list === undefined) {
-      list = new LinkedList<SourcePosition>();
-      this.#lows[source] = list;
-    }
-    return list;
+    position.source.lows.append(position.lowLink);
   }
 
   #touch(source: ShardSource, address: number): void {
@@ -318,7 +305,7 @@ export class Shard {
       if (list === undefined) continue;
       this.#completions.low(position);
       list.remove(position.lowLink);
-      this.#markTouched(this.#table.sources[position.source] as ShardSource);
+      this.#markTouched(position.source);
     }
     this.#completions.stored(stream, frame, stream.image >>> 2);
     this.#triggers.onCheckpoint(stream, this.#now);
@@ -340,7 +327,7 @@ export class Shard {
   #reportSources(): void {
     for (const source of this.#touched) {
       source.isTouched = false;
-      this.#completions.source(source, this.#lows[source.index]?.head?.owner);
+      this.#completions.source(source);
     }
     this.#touched = [];
   }

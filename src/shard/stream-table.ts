@@ -14,7 +14,9 @@ import { ShardSource, ShardStream, type SourcePosition } from './stream.ts';
 
 export class StreamTable {
   readonly streams: ShardStream[] = [];
+  /** By the main thread's numbers. */
   readonly sources: ShardSource[] = [];
+  readonly #sourceByName = new Map<string, ShardSource>();
   readonly #memory: EngineMemory;
   readonly #heap: ShardHeap;
   readonly #host: OperatorHost;
@@ -33,7 +35,9 @@ export class StreamTable {
   }
 
   defineSource(index: number, name: string): void {
-    this.sources[index] = new ShardSource(index, name, encodeUtf8(name, 'source'));
+    const source = this.#sourceNamed(name);
+    source.index = index;
+    this.sources[index] = source;
   }
 
   /** @throws what the operators module and its operators throw; ERR_TIDEMARK_MEMORY_FULL */
@@ -71,7 +75,7 @@ export class StreamTable {
   }
 
   /** The stream's position in `source`; a first event from a source lays the image out anew. */
-  ensurePosition(stream: ShardStream, source: number): SourcePosition {
+  ensurePosition(stream: ShardStream, source: ShardSource): SourcePosition {
     const known = positionOf(stream, source);
     if (known !== undefined) return known;
     const old = {
@@ -80,8 +84,8 @@ export class StreamTable {
       sourcesAt: stream.sourcesAt,
       offsets: stream.positions.map((position) => ({ source: position.source, address: position.offsetAddress })),
     };
-    const sources = stream.positions.map((position) => this.sources[position.source] as ShardSource);
-    this.#giveImage(stream, withSource(sources, this.sources[source] as ShardSource));
+    const sources = stream.positions.map((position) => position.source);
+    this.#giveImage(stream, withSource(sources, source));
     carryImage(this.#memory, stream, old);
     this.#heap.freeImage(old.address, old.bytes);
     return positionOf(stream, source) as SourcePosition;
@@ -103,8 +107,11 @@ export class StreamTable {
   }
 
   #sourceNamed(name: string): ShardSource {
-    const source = this.sources.find((candidate) => candidate?.name === name);
-    if (source === undefined) throw new TypeError(`source '${name}' of a restored stream was not defined`);
+    let source = this.#sourceByName.get(name);
+    if (source === undefined) {
+      source = new ShardSource(name, encodeUtf8(name, 'source'));
+      this.#sourceByName.set(name, source);
+    }
     return source;
   }
 

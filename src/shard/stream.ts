@@ -1,11 +1,11 @@
 /** What a shard knows of one of its streams, apart from the bytes in the stream's image. */
 import type { CheckpointFacts } from '../checkpoint/schedule.ts';
-import { Link } from './linked-list.ts';
+import { Link, LinkedList } from '../linked-list.ts';
 import type { HostedOperators } from './operator-host.ts';
 
 /** A source that a stream has had events from. Its next offset is in the stream's image. */
 export class SourcePosition {
-  readonly source: number;
+  readonly source: ShardSource;
   readonly stream: ShardStream;
   /** Address of the u64 offset in the stream's image. */
   offsetAddress = 0;
@@ -15,7 +15,7 @@ export class SourcePosition {
   /** In the source's list of streams with uncovered events, ordered by the first of these. */
   readonly lowLink: Link<SourcePosition> = new Link<SourcePosition>(this);
 
-  constructor(source: number, stream: ShardStream) {
+  constructor(source: ShardSource, stream: ShardStream) {
     this.source = source;
     this.stream = stream;
   }
@@ -60,18 +60,21 @@ export class ShardStream implements CheckpointFacts {
 
 /** A source as the shard has met it. */
 export class ShardSource {
-  readonly index: number;
+  /** The main thread's number for it; -1 while only restored frames have named it. */
+  index = -1;
   readonly name: string;
   readonly nameBytes: Uint8Array;
-  /** Events of it that were read, as u64 halves for the entry that reports them. */
+  /** Positions with uncovered events, ordered by the first of these, so by offset. */
+  readonly lows: LinkedList<SourcePosition> = new LinkedList<SourcePosition>();
+  /** Events of it that were read, duplicates included. */
   readEvents = 0;
+  /** Offset of the last one, as u64 halves. */
   lastLow = 0;
   lastHigh = 0;
   /** To be reported with the batch. */
   isTouched = false;
 
-  constructor(index: number, name: string, nameBytes: Uint8Array) {
-    this.index = index;
+  constructor(name: string, nameBytes: Uint8Array) {
     this.name = name;
     this.nameBytes = nameBytes;
   }

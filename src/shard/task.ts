@@ -18,8 +18,6 @@ export interface ShardTask {
   readonly operators: string;
   readonly policy: CheckpointPolicy;
   readonly allowUnclaimedState: boolean;
-  /** Names of the sources that are known at the start, by their numbers. */
-  readonly sources: readonly string[];
   /** Streams to restore, by their numbers on this shard. */
   readonly restored: RestoredStreams;
 }

@@ -7,7 +7,7 @@
  * `minPauseMs` of its last checkpoint leaves the age list; the end of its pause is already queued.
  */
 import { type CheckpointPolicy, dueTrigger } from '../checkpoint/schedule.ts';
-import { LinkedList } from './linked-list.ts';
+import { LinkedList } from '../linked-list.ts';
 import type { ShardStream } from './stream.ts';
 
 interface Pause {
