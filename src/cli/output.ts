@@ -23,8 +23,10 @@ export function toJsonLine(value: object): string {
 /** `tidemark: CODE: message; what to do`, on one line. */
 export function errorLine(error: unknown): string {
   const { code, message } = describe(error);
-  const remedy = isKnownCode(code) ? `; ${REMEDIES[code]}` : '';
-  return `tidemark: ${code}: ${message.replaceAll(/\s*\n\s*/g, ' ').trim()}${remedy}\n`;
+  const line = message.replaceAll(/\s*\n\s*/g, ' ').trim();
+  // A message that goes on after a semicolon says itself what to do, and more to the point.
+  const remedy = isKnownCode(code) && !line.includes('; ') ? `; ${REMEDIES[code]}` : '';
+  return `tidemark: ${code}: ${line}${remedy}\n`;
 }
 
 function describe(error: unknown): { code: string; message: string } {
@@ -76,6 +78,20 @@ export function formatBytes(bytes: number): string {
     unit += 1;
   }
   return `${value.toFixed(1)} ${units[unit]}`;
+}
+
+/** Names are any text: what would steer a terminal is shown in the notation of JSON. */
+export function printable(name: string): string {
+  return /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(name) || name === ''
+    ? escapeControls(JSON.stringify(name))
+    : name;
+}
+
+function escapeControls(text: string): string {
+  return text.replaceAll(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`,
+  );
 }
 
 /** Rows of cells under a header, numbers to the right. */

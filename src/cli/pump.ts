@@ -102,7 +102,10 @@ export class Pump {
     if (this.#plan.signal.aborted) return Promise.resolve(STOPPED);
     return new Promise((resolve, reject) => {
       this.#interrupt = resolve;
-      pending.then(resolve, reject);
+      // Sources answer the signal with an AbortError as often as with an end.
+      pending.then(resolve, (error: unknown) =>
+        this.#plan.signal.aborted ? resolve(STOPPED) : reject(error),
+      );
     });
   }
 

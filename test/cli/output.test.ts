@@ -12,6 +12,13 @@ describe('errors', () => {
     );
   });
 
+  test('a message that says itself what to do is enough', () => {
+    const message = "onPoison: 'skip' is not supported yet; use 'fail'";
+    expect(errorLine(new TidemarkError('ERR_TIDEMARK_UNSUPPORTED', message))).toBe(
+      `tidemark: ERR_TIDEMARK_UNSUPPORTED: ${message}\n`,
+    );
+  });
+
   test('a cause that the message leaves out is told', () => {
     const cause = new Error('EACCES: permission denied');
     expect(errorLine(new TidemarkError('ERR_TIDEMARK_STORE_FAILED', 'cannot open', { cause }))).toContain(
