@@ -104,7 +104,7 @@ export class Pump {
       this.#interrupt = resolve;
       // Sources answer the signal with an AbortError as often as with an end.
       pending.then(resolve, (error: unknown) =>
-        this.#plan.signal.aborted ? resolve(STOPPED) : reject(error),
+        this.#plan.signal.aborted ? resolve(STOPPED) : reject(sourceFailed(this.#plan.source, error)),
       );
     });
   }
@@ -186,6 +186,14 @@ function openIterator(source: JobSource, from: bigint | undefined, signal: Abort
     throw invalidJob(`read of the source '${source.name}' must return an AsyncIterable`);
   }
   return iterable[Symbol.asyncIterator]();
+}
+
+function sourceFailed({ name }: JobSource, cause: unknown): Error {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return invalidJob(
+    `the source '${name}' failed: ${message}; what it gave before is kept, run again to read on`,
+    cause,
+  );
 }
 
 function endQuietly(iterator: AsyncIterator<unknown>): void {

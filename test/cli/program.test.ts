@@ -1,0 +1,127 @@
+/** The command as a process: exit codes, streams, signals. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import type { RunSummary } from '../../src/cli/summary.ts';
+import { parseLines, runCommand, runJson, scratchDirectory, startCommand } from '../support/command.ts';
+import { ROOT } from '../support/source-code.ts';
+
+const scratch = scratchDirectory('program');
+afterAll(() => scratch.remove());
+
+/** One line on stderr after news: the error. */
+function lastLine(stderr: string): string {
+  return stderr.trimEnd().split('\n').at(-1)!;
+}
+
+describe('requests', () => {
+  test('--version and --help', async () => {
+    const manifest: { version: string } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+    expect(await runCommand(['--version'])).toMatchObject({
+      code: 0,
+      stdout: `${manifest.version}\n`,
+      stderr: '',
+    });
+    const help = await runCommand(['--help']);
+    expect(help).toMatchObject({ code: 0, stderr: '' });
+    for (const command of ['demo', 'run JOB', 'ls DIR', 'show DIR STREAM [SEQ]', 'verify DIR']) {
+      expect(help.stdout).toContain(`  ${command} `);
+    }
+  });
+
+  const foreign = join(scratch.path, 'foreign');
+  mkdirSync(foreign);
+  writeFileSync(join(foreign, 'letter.txt'), 'Dear reader');
+
+  test.each([
+    [[], 'ERR_TIDEMARK_INVALID_ARGUMENT'],
+    [['demo', '--shards', 'many'], 'ERR_TIDEMARK_INVALID_ARGUMENT'],
+    [['demo', '--shards', '100000'], 'ERR_TIDEMARK_INVALID_ARGUMENT'],
+    [['demo', '--directory', foreign], 'ERR_TIDEMARK_NOT_A_STORE'],
+    [['run', join(foreign, 'missing.ts')], 'ERR_TIDEMARK_INVALID_JOB'],
+    [['ls', foreign], 'ERR_TIDEMARK_NOT_A_STORE'],
+    [['ls', join(foreign, 'missing')], 'ERR_TIDEMARK_NOT_A_STORE'],
+    [['ls', join(foreign, 'letter.txt')], 'ERR_TIDEMARK_NOT_A_STORE'],
+    [['show', foreign, 'a'], 'ERR_TIDEMARK_NOT_A_STORE'],
+    [['verify', foreign], 'ERR_TIDEMARK_NOT_A_STORE'],
+  ])('%j is a wrong request', async (argv, code) => {
+    const result = await runCommand([...argv, '--json']);
+    expect(result).toMatchObject({ code: 2, stdout: '' });
+    expect(lastLine(result.stderr)).toMatch(new RegExp(`^tidemark: ${code}: .+; .+$`));
+  });
+});
+
+describe('a job with a fault', () => {
+  test.each([
+    ['operator', 'ERR_TIDEMARK_OPERATOR', 'cannot divide'],
+    ['async', 'ERR_TIDEMARK_ASYNC_OPERATOR', 'count'],
+    ['module', 'ERR_TIDEMARK_OPERATORS_MODULE', 'no such table'],
+    ['large-payload', 'ERR_TIDEMARK_PAYLOAD_TOO_LARGE', 'ringBytes'],
+    ['small-memory', 'ERR_TIDEMARK_MEMORY_FULL', 'memory'],
+    ['event', 'ERR_TIDEMARK_INVALID_ARGUMENT', 'stream'],
+    ['source', 'ERR_TIDEMARK_INVALID_JOB', "the source 'numbers' failed: connection lost"],
+  ])('%s ends with one line that says so', async (fault, code, message) => {
+    const argv = [
+      'run',
+      'test/cli/jobs/fault-job.ts',
+      '--directory',
+      join(scratch.path, `fault-${fault}`),
+      '--json',
+    ];
+    const result = await runCommand(argv, { FAULT: fault });
+    expect(result).toMatchObject({ code: 1, stdout: '' });
+    expect(lastLine(result.stderr)).toMatch(new RegExp(`^tidemark: ${code}: `));
+    expect(lastLine(result.stderr)).toContain(message);
+  });
+
+  test('loses nothing that was durable', async () => {
+    const argv = ['run', 'test/cli/jobs/fault-job.ts', '--directory', join(scratch.path, 'durable')];
+    const [first] = await runJson<RunSummary>([...argv, '--limit', '10']);
+    expect(first).toMatchObject({ events: 10 });
+    expect((await runCommand(argv, { FAULT: 'operator' })).code).toBe(1);
+    const [last] = await runJson<RunSummary>(argv);
+    expect(last).toMatchObject({ events: 11, resumed: true, resumedFrom: '10', applied: 1 });
+  });
+});
+
+describe('a run that is told to stop', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s: final checkpoints, summary, exit 0; the next run goes on',
+    async (signal) => {
+      const directory = join(scratch.path, signal);
+      const argv = ['run', 'test/cli/jobs/endless-job.ts', '--directory', directory, '--json'];
+      const command = startCommand(argv);
+      await expect
+        .poll(async () => parseLines((await runCommand(['ls', directory, '--json'])).stdout).length, {
+          timeout: 20_000,
+        })
+        .toBeGreaterThan(1);
+      command.process.kill(signal);
+      const { code, stdout, stderr } = await command.result;
+      expect(code, stderr).toBe(0);
+      expect(stderr).toContain(`${signal}: reading ends`);
+      const [summary] = parseLines<RunSummary>(stdout);
+      expect(summary!.events).toBeGreaterThan(0);
+      // Everything that was applied is durable: the next run reads on exactly there.
+      const next = await runJson<RunSummary>([...argv.slice(0, -1), '--limit', String(summary!.events)]);
+      expect(next[0]).toMatchObject({
+        events: summary!.events,
+        applied: 0,
+        resumedFrom: String(summary!.events),
+        stateDigest: summary!.stateDigest,
+      });
+    },
+  );
+
+  test('a directory in use is refused', async () => {
+    const directory = join(scratch.path, 'in-use');
+    const argv = ['run', 'test/cli/jobs/endless-job.ts', '--directory', directory, '--json'];
+    const command = startCommand(argv);
+    await expect.poll(async () => (await runCommand(['ls', directory])).code, { timeout: 20_000 }).toBe(0);
+    const second = await runCommand(argv);
+    expect(second).toMatchObject({ code: 1, stdout: '' });
+    expect(lastLine(second.stderr)).toMatch(/^tidemark: ERR_TIDEMARK_DIRECTORY_LOCKED: .+; .+$/);
+    command.process.kill('SIGTERM');
+    expect((await command.result).code).toBe(0);
+  });
+});
