@@ -1,0 +1,125 @@
+/**
+ * From the central store to the durable one: group commit. One commit is under way at a time; whatever
+ * has come to wait meanwhile goes out with the next. Every commit carries the frontiers that hold once
+ * its frames are durable, so that offsets and states cannot diverge.
+ */
+import type { EngineMemory } from '../memory/engine-memory.ts';
+import type { CentralStore, SourceLow, StoredFrame } from '../store/central-store.ts';
+import type { CheckpointStore } from '../store/contract.ts';
+
+const BATCH_FRAMES_MAX = 4_096;
+const BATCH_BYTES_MAX = 2 ** 25;
+/** After so many idle milliseconds, frontiers that rose without a frame are committed on their own. */
+const FRONTIER_DELAY_MS = 20;
+
+export interface CommitPorts {
+  readonly memory: EngineMemory;
+  readonly store: CheckpointStore;
+  readonly central: CentralStore;
+  readonly generation: bigint;
+  /** Frontiers, given the lows of the frames that still wait. */
+  readonly frontiers: (pending: Iterable<SourceLow>) => Map<string, bigint>;
+  readonly onDurable: (frames: readonly StoredFrame[], through: number) => void;
+  readonly onFrontier: (source: string, offset: bigint) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+export class CommitPipeline {
+  committed: Map<string, bigint>;
+  commits = 0;
+  readonly #ports: CommitPorts;
+  #isCommitting = false;
+  #isStopped = false;
+  #timer: NodeJS.Timeout | undefined;
+  #begun = 0;
+  /** Who waits until the commit of that number has ended. */
+  #waiters: { readonly commit: number; readonly resolve: () => void }[] = [];
+
+  constructor(ports: CommitPorts, restored: ReadonlyMap<string, bigint>) {
+    this.#ports = ports;
+    this.committed = new Map(restored);
+  }
+
+  /** Starts a commit if frames wait and none is under way. */
+  kick(): void {
+    if (this.#isCommitting || this.#isStopped || this.#ports.central.isIdle) return;
+    this.#begin();
+  }
+
+  /** Resolves once the frontiers that hold now are durable, or no commit will begin any more. */
+  commitFrontiers(): Promise<void> {
+    if (this.#isStopped || !this.#hasNewFrontiers()) return Promise.resolve();
+    return new Promise((resolve) => {
+      // A commit under way carries the frontiers of when it began.
+      this.#waiters.push({ commit: this.#begun + 1, resolve });
+      if (!this.#isCommitting) this.#begin();
+    });
+  }
+
+  /** No commit begins any more. */
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    this.#release(Number.POSITIVE_INFINITY);
+  }
+
+  #begin(): void {
+    clearTimeout(this.#timer);
+    const { central, memory, store, generation } = this.#ports;
+    const { frames, through } = central.takeBatch({ frames: BATCH_FRAMES_MAX, bytes: BATCH_BYTES_MAX });
+    const frontiers = this.#ports.frontiers(central.waitingLows());
+    this.#isCommitting = true;
+    this.#begun++;
+    const refs = frames.map((frame) => ({
+      stream: frame.stream.name,
+      sequence: frame.sequence,
+      bytes: memory.u8.subarray(frame.address, frame.address + frame.bytes),
+    }));
+    let commit: Promise<void>;
+    try {
+      commit = store.commit({ frames: refs, frontiers, generation });
+    } catch (error) {
+      commit = Promise.reject(error);
+    }
+    commit.then(
+      () => this.#onCommitted(frames, through, frontiers),
+      (error: unknown) => {
+        this.#isCommitting = false;
+        if (!this.#isStopped) this.#ports.onError(error);
+      },
+    );
+  }
+
+  #onCommitted(frames: readonly StoredFrame[], through: number, frontiers: Map<string, bigint>): void {
+    this.#isCommitting = false;
+    this.commits++;
+    const before = this.committed;
+    this.committed = frontiers;
+    this.#ports.central.settle(frames);
+    this.#ports.onDurable(frames, through);
+    for (const [source, offset] of frontiers) {
+      if (before.get(source) !== offset) this.#ports.onFrontier(source, offset);
+    }
+    this.#release(this.#begun);
+    this.kick();
+    if (this.#isCommitting || this.#isStopped) return;
+    if (this.#waiters.length > 0) this.#begin();
+    else if (this.#hasNewFrontiers()) this.#timer = setTimeout(() => this.#commitLateFrontiers(), FRONTIER_DELAY_MS).unref();
+  }
+
+  #commitLateFrontiers(): void {
+    if (!this.#isCommitting && !this.#isStopped && this.#hasNewFrontiers()) this.#begin();
+  }
+
+  #release(ended: number): void {
+    const released = this.#waiters.filter((waiter) => waiter.commit <= ended);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.commit > ended);
+    for (const waiter of released) waiter.resolve();
+  }
+
+  #hasNewFrontiers(): boolean {
+    const now = this.#ports.frontiers(this.#ports.central.waitingLows());
+    for (const [source, offset] of now) if (this.committed.get(source) !== offset) return true;
+    return false;
+  }
+}

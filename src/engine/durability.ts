@@ -1,0 +1,75 @@
+/**
+ * Who waits for what to become durable. Two kinds: a point in one stream (`push … until durable`,
+ * `checkpoint(stream)`), named by how many of its events were pushed; and everything that is stored by
+ * now (`checkpoint()`), named by a place in the commit queue.
+ */
+import type { RoutedStream } from './router.ts';
+
+export interface DurabilityWaiter {
+  readonly pushed: number;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Barrier {
+  readonly through: number;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class Durability {
+  readonly #waiting = new Set<RoutedStream>();
+  #barriers: Barrier[] = [];
+  #settledThrough = 0;
+
+  /** Resolves once the first `pushed` events of the stream in this life are durable. */
+  untilSettled(stream: RoutedStream, pushed: number): Promise<void> {
+    if (stream.settled >= pushed) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      stream.waiters ??= [];
+      stream.waiters.push({ pushed, resolve, reject });
+      this.#waiting.add(stream);
+    });
+  }
+
+  /** The first `seen` events of the stream in this life are durable. */
+  settle(stream: RoutedStream, seen: number): void {
+    if (seen > stream.settled) stream.settled = seen;
+    if (stream.waiters === undefined) return;
+    const { settled } = stream;
+    const left = stream.waiters.filter((waiter) => waiter.pushed > settled);
+    for (const waiter of stream.waiters) if (waiter.pushed <= settled) waiter.resolve();
+    stream.waiters = left.length === 0 ? undefined : left;
+    if (left.length === 0) this.#waiting.delete(stream);
+  }
+
+  /** Resolves once everything up to place `through` of the commit queue is durable. */
+  untilThrough(through: number): Promise<void> {
+    if (this.#settledThrough >= through) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#barriers.push({ through, resolve, reject });
+    });
+  }
+
+  settleThrough(through: number): void {
+    this.#settledThrough = Math.max(this.#settledThrough, through);
+    if (this.#barriers.length === 0) return;
+    const reached = this.#barriers.filter((barrier) => barrier.through <= this.#settledThrough);
+    this.#barriers = this.#barriers.filter((barrier) => barrier.through > this.#settledThrough);
+    for (const barrier of reached) barrier.resolve();
+  }
+
+  /** Nothing will become durable any more. `reason` makes an error for each waiter. */
+  failAll(reason: () => Error): void {
+    const streams = [...this.#waiting];
+    this.#waiting.clear();
+    for (const stream of streams) {
+      const waiters = stream.waiters ?? [];
+      stream.waiters = undefined;
+      for (const waiter of waiters) waiter.reject(reason());
+    }
+    const barriers = this.#barriers;
+    this.#barriers = [];
+    for (const barrier of barriers) barrier.reject(reason());
+  }
+}

@@ -1,0 +1,505 @@
+/**
+ * The engine: what a service embeds. Main thread only. It routes events to shards, keeps the index of
+ * what the shards have stored, has it made durable, and tells who waits. It handles descriptors of
+ * states, never their bytes; `latest` is the one exception, on the caller's behalf.
+ *
+ * Life: opening → open → closing → closed, and from each of the first three → failed. Whatever is
+ * pending when an engine fails or closes is settled then; nothing waits for ever.
+ */
+import { EventEmitter } from 'node:events';
+import type { Writable } from 'node:stream';
+import type { CheckpointState } from '../checkpoint/state.ts';
+import { decodeFrame } from '../codec/frame.ts';
+import { TidemarkError } from '../error.ts';
+import { MainBell } from '../memory/doorbells.ts';
+import type { EngineMemory } from '../memory/engine-memory.ts';
+import { WORD } from '../memory/layout.ts';
+import type { RecoveryReceipt } from '../recovery/receipt.ts';
+import { CentralStore, type StoredFrame } from '../store/central-store.ts';
+import { checkBatch, checkSingle, type BatchLimits } from './batch-checks.ts';
+import { CommitPipeline } from './commit-pipeline.ts';
+import { CompletionReader } from './completion-reader.ts';
+import { Durability } from './durability.ts';
+import type { Event, PushOptions } from './event.ts';
+import { computeFrontiers } from './frontiers.ts';
+import { Ingest, type Marks } from './ingest.ts';
+import { serveMemory } from './memory-service.ts';
+import { type EngineEvents, type EngineMetrics, sumMetrics } from './metrics.ts';
+import { type EngineOptions, invalidArgument, type ResolvedOptions, resolveOptions } from './options.ts';
+import type { RoutedStream, Router } from './router.ts';
+import type { ShardHandle } from './shard-handle.ts';
+import { type Startup, prepare, startShards } from './startup.ts';
+import type { StoreConnection } from './store-connection.ts';
+import { writableOver } from './writable.ts';
+
+/** Completions of one shard that are handled in one turn of the event loop. */
+const COMPLETIONS_PER_TURN_MAX = 1_024;
+
+interface Settle {
+  readonly request: number;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+const ACCEPTED: Promise<void> = Promise.resolve();
+
+export class CheckpointEngine extends EventEmitter<EngineEvents> implements AsyncDisposable {
+  /** What was restored when this engine opened. */
+  readonly receipt: RecoveryReceipt;
+  readonly generation: bigint;
+  readonly #options: ResolvedOptions;
+  readonly #memory: EngineMemory;
+  readonly #router: Router;
+  readonly #shards: readonly ShardHandle[];
+  readonly #connection: StoreConnection | undefined;
+  readonly #central: CentralStore;
+  readonly #commits: CommitPipeline | undefined;
+  readonly #completions: CompletionReader;
+  readonly #ingest: Ingest;
+  readonly #durability = new Durability();
+  readonly #bell: MainBell;
+  readonly #limits: BatchLimits;
+  #state: 'opening' | 'open' | 'closing' | 'closed' | 'failed' = 'opening';
+  #failure: TidemarkError | undefined;
+  #closed: Promise<void> | undefined;
+  #released: Promise<void> | undefined;
+  #isTurnPlanned = false;
+  /** No turn runs any more. */
+  #isOver = false;
+  #isHandling = false;
+  #checkpointRequest = 0;
+  #checkpointWaiters: Settle[] = [];
+  #readyWaiter: { resolve: () => void; reject: (error: Error) => void } | undefined;
+  #stored = { count: 0, bytes: 0 };
+  #durable = { count: 0, bytes: 0 };
+
+  /**
+   * Opens an engine: takes the directory's lock, restores every stream, starts the shards.
+   * @throws ERR_TIDEMARK_INVALID_ARGUMENT, ERR_TIDEMARK_UNSUPPORTED, ERR_TIDEMARK_DIRECTORY_LOCKED,
+   * ERR_TIDEMARK_NOT_A_STORE, ERR_TIDEMARK_OPERATORS_MODULE, ERR_TIDEMARK_WORKER_LOAD,
+   * ERR_TIDEMARK_STATE_VERSION, ERR_TIDEMARK_UNCLAIMED_STATE, ERR_TIDEMARK_MEMORY_FULL
+   */
+  static async open(options: EngineOptions): Promise<CheckpointEngine> {
+    const resolved = resolveOptions(options);
+    const startup = await prepare(resolved);
+    const engine = new CheckpointEngine(resolved, startup);
+    await engine.#start(startup);
+    return engine;
+  }
+
+  private constructor(options: ResolvedOptions, startup: Startup) {
+    super();
+    this.#options = options;
+    this.#memory = startup.memory;
+    this.#router = startup.router;
+    this.#shards = startup.shards;
+    this.#connection = startup.connection;
+    this.receipt = startup.receipt;
+    this.generation = startup.receipt.generation;
+    this.#bell = new MainBell(startup.memory);
+    this.#limits = {
+      recordBytesMax: (startup.shards[0] as ShardHandle).ring.recordBytesMax,
+      maxStreams: options.maxStreams,
+      maxSources: options.maxSources,
+    };
+    this.#central = new CentralStore({
+      shards: startup.shards.length,
+      perStream: options.perStream,
+      isDurable: startup.connection !== undefined,
+      release: (frame) => this.#shardOf(frame).returnFrame(frame.address, frame.bytes),
+    });
+    for (const frame of startup.frames) this.#central.addDurable(frame);
+    this.#commits = this.#makePipeline();
+    this.#completions = new CompletionReader(startup.memory, {
+      router: startup.router,
+      shards: startup.shards.length,
+      sink: {
+        onReady: (shard) => this.#onReady(shard),
+        onStored: (frame, stream) => this.#onStored(frame, stream),
+        onCovered: (stream, seen) => this.#onCovered(stream, seen),
+        onCheckpointed: (shard, request) => this.#onCheckpointed(shard, request),
+      },
+    });
+    this.#ingest = new Ingest({
+      memory: startup.memory,
+      router: startup.router,
+      shards: startup.shards,
+      onFull: (shard) => this.#onFull(shard),
+      defer: (callback) => void setImmediate(callback),
+    });
+  }
+
+  /**
+   * Hands events over; resolves when they are accepted, in call order, or durable with
+   * `{ until: 'durable' }`. An array is checked whole before its first event is accepted. If the engine
+   * fails midway, the rejection's `accepted` says how many of its events had been accepted.
+   * @throws ERR_TIDEMARK_INVALID_ARGUMENT, ERR_TIDEMARK_PAYLOAD_TOO_LARGE (nothing was accepted);
+   * ERR_TIDEMARK_CLOSED; and what the engine failed with
+   */
+  push(events: Event | readonly Event[], options?: PushOptions): Promise<void> {
+    try {
+      this.#requireOpen();
+      const isDurable = this.#isDurablePush(options);
+      if (Array.isArray(events)) return this.#pushAll(events as readonly Event[], isDurable);
+      const event = events as Event;
+      checkSingle(event, this.#router, this.#limits);
+      if (isDurable || this.#ingest.isTurnOver || !this.#ingest.tryAccept(event, false)) {
+        return this.#pushQueued([event], isDurable);
+      }
+      return ACCEPTED;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Hands an event over if there is room right now; false if there is not, or if pushes wait.
+   * @throws as `push`, but at once
+   */
+  tryPush(event: Event): boolean {
+    this.#requireOpen();
+    checkSingle(event, this.#router, this.#limits);
+    return this.#ingest.tryAccept(event, false);
+  }
+
+  /**
+   * Checkpoints all streams, or one, with everything pushed before; durable when it resolves (memory
+   * only: stored). Streams without events since their last checkpoint are left alone.
+   * @throws ERR_TIDEMARK_NOT_FOUND for a stream that never had an event; ERR_TIDEMARK_CLOSED; and what the engine failed with
+   */
+  async checkpoint(stream?: string): Promise<void> {
+    this.#requireOpen();
+    if (stream === undefined) return this.#checkpointAll();
+    const routed = this.#router.stream(stream);
+    if (routed === undefined) throw new TidemarkError('ERR_TIDEMARK_NOT_FOUND', `no stream '${stream}' is known`);
+    const marks: Marks = new Map();
+    await this.#ingest.requestCheckpoint(routed, marks, () => this.#rejection());
+    await this.#untilSettled(marks);
+    await this.#commits?.commitFrontiers();
+    this.#requireAlive();
+  }
+
+  /** A verified copy of the newest checkpoint of a stream. @throws ERR_TIDEMARK_CLOSED; and what the engine failed with */
+  async latest(stream: string): Promise<CheckpointState | undefined> {
+    this.#requireOpen();
+    const routed = this.#router.stream(stream);
+    const frame = routed?.newest;
+    // A copy first: the shard may reuse the memory as soon as the frame is evicted.
+    if (frame !== undefined) return decodeFrame(this.#memory.u8.slice(frame.address, frame.address + frame.bytes));
+    const view = await this.#connection?.store.read(stream);
+    return view?.toState();
+  }
+
+  /** The first offset of `source` that is still to be read; undefined: from the start. */
+  position(source: string): bigint | undefined {
+    return this.#router.source(source)?.position;
+  }
+
+  /** The names of all streams that have events, restored ones included. */
+  *streams(): IterableIterator<string> {
+    for (const stream of this.#router.streams()) yield stream.name;
+  }
+
+  /** An object-mode Writable of events; ending it leaves the engine open. */
+  writable(): Writable {
+    return writableOver(this);
+  }
+
+  metrics(): EngineMetrics {
+    return sumMetrics({
+      generation: this.generation,
+      streams: this.#router.streamCount,
+      shards: this.#shards.map((shard) => shard.metrics()),
+      accepted: this.#ingest.accepted,
+      stored: this.#stored,
+      durable: this.#durable,
+      memoryBytes: this.#memory.buffer.byteLength,
+      frames: { count: this.#central.frameCount, bytes: this.#central.frameBytes },
+      commits: this.#commits?.commits ?? 0,
+    });
+  }
+
+  /**
+   * Accepts what is being pushed, takes final checkpoints, makes them durable and ends the threads.
+   * @throws what the engine failed with, once everything is released
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #start(startup: Startup): Promise<void> {
+    const ready = new Promise<void>((resolve, reject) => {
+      this.#readyWaiter = { resolve, reject };
+    });
+    this.#planTurn();
+    startShards(startup, this.#options, (error) => this.#fail(error));
+    try {
+      await ready;
+      this.#state = 'open';
+    } catch (error) {
+      await this.#release(false);
+      throw error;
+    }
+  }
+
+  async #close(): Promise<void> {
+    if (this.#state === 'open') {
+      this.#state = 'closing';
+      try {
+        // Behind whatever still waits for room.
+        await this.#ingest.accept([], undefined, () => this.#rejection());
+        await this.#checkpointAll();
+      } catch (error) {
+        this.#fail(error);
+      }
+    }
+    await this.#release(this.#state === 'closing');
+    if (this.#failure !== undefined) throw this.#rejection();
+    this.#state = 'closed';
+  }
+
+  /** Ends threads and store; orderly or at once. */
+  #release(isOrderly: boolean): Promise<void> {
+    this.#released ??= (async () => {
+      this.#commits?.stop();
+      await Promise.all(this.#shards.map((shard) => (isOrderly ? shard.stop() : shard.kill())));
+      try {
+        await this.#connection?.store.close();
+      } catch (error) {
+        this.#fail(error);
+      }
+      await this.#connection?.release();
+      this.#isOver = true;
+      this.#bell.disarm();
+    })();
+    return this.#released;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#state === 'failed' || this.#state === 'closed') return;
+    this.#state = 'failed';
+    this.#isOver = true;
+    this.#failure =
+      error instanceof TidemarkError
+        ? error
+        : new TidemarkError('ERR_TIDEMARK_STORE_FAILED', `the store failed: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    const reason = (): Error => this.#rejection();
+    this.#commits?.stop();
+    this.#ingest.failAll();
+    this.#durability.failAll(reason);
+    for (const waiter of this.#checkpointWaiters.splice(0)) waiter.reject(reason());
+    this.#readyWaiter?.reject(this.#failure);
+    void this.#release(false);
+    if (this.listenerCount('error') > 0) this.#emitSafely('error', this.#failure);
+  }
+
+  #makePipeline(): CommitPipeline | undefined {
+    if (this.#connection === undefined) return undefined;
+    const ports = {
+      memory: this.#memory,
+      store: this.#connection.store,
+      central: this.#central,
+      generation: this.generation,
+      frontiers: (pending: Iterable<{ source: number; offset: bigint }>) => computeFrontiers(this.#router.sources(), pending),
+      onDurable: (frames: readonly StoredFrame[], through: number) => this.#onDurable(frames, through),
+      onFrontier: (source: string, offset: bigint) => this.#emitSafely('frontier', { source, offset }),
+      onError: (error: unknown) => this.#fail(error),
+    };
+    return new CommitPipeline(ports, this.receipt.positions);
+  }
+
+  #pushAll(events: readonly Event[], isDurable: boolean): Promise<void> {
+    checkBatch(events, this.#router, this.#limits);
+    // The caller may reuse its array while events wait for room.
+    return this.#pushQueued([...events], isDurable);
+  }
+
+  async #pushQueued(events: readonly Event[], isDurable: boolean): Promise<void> {
+    const marks: Marks | undefined = isDurable ? new Map() : undefined;
+    await this.#ingest.accept(events, marks, (accepted) => {
+      const error = this.#rejection();
+      error.accepted = accepted;
+      return error;
+    });
+    if (marks === undefined) return;
+    try {
+      await this.#untilSettled(marks);
+    } catch (error) {
+      if (error instanceof TidemarkError) error.accepted = events.length;
+      throw error;
+    }
+  }
+
+  #isDurablePush(options: PushOptions | undefined): boolean {
+    const until = options?.until ?? 'accepted';
+    if (until === 'accepted') return false;
+    if (until !== 'durable') throw invalidArgument(`until must be 'accepted' or 'durable', got ${JSON.stringify(until)}`);
+    if (this.#connection === undefined) {
+      throw invalidArgument("until: 'durable' needs a directory or a store; this engine keeps checkpoints in memory only");
+    }
+    return true;
+  }
+
+  async #untilSettled(marks: Marks): Promise<void> {
+    this.#requireAlive();
+    await Promise.all([...marks].map(([stream, pushed]) => this.#durability.untilSettled(stream, pushed)));
+  }
+
+  async #checkpointAll(): Promise<void> {
+    this.#checkpointRequest = (this.#checkpointRequest + 1) | 0;
+    const request = this.#checkpointRequest;
+    for (const shard of this.#shards) shard.requestCheckpoint(request);
+    await new Promise<void>((resolve, reject) => {
+      this.#checkpointWaiters.push({ request, resolve, reject });
+    });
+    if (this.#commits === undefined) return;
+    await this.#durability.untilThrough(this.#central.enqueued);
+    await this.#commits.commitFrontiers();
+    this.#requireAlive();
+  }
+
+  /** One turn of the main side: take what shards published, hand on what is due, go on with pushes. */
+  readonly #turn = (): void => {
+    this.#isTurnPlanned = false;
+    if (this.#isOver) return;
+    const isMore = this.#handle();
+    if (isMore) {
+      this.#planTurn();
+      return;
+    }
+    this.#bell.arm(this.#turn);
+    // What was published before the bell was armed did not ring it.
+    if (this.#handle() || this.#ingest.isWaiting) this.#recheck();
+  };
+
+  #recheck(): void {
+    this.#ingest.resume();
+    for (const shard of this.#shards) if (shard.completions.peek() !== 0) this.#planTurn();
+  }
+
+  /** True if a shard has published more than one turn should handle. */
+  #handle(): boolean {
+    if (this.#isHandling) return false;
+    this.#isHandling = true;
+    let isMore = false;
+    try {
+      for (const shard of this.#shards) {
+        const count = this.#completions.drain(shard, COMPLETIONS_PER_TURN_MAX);
+        if (count === COMPLETIONS_PER_TURN_MAX) isMore = true;
+        // It may be waiting for room among its completions.
+        if (count > 0) shard.wake();
+      }
+      this.#commits?.kick();
+      this.#serveMemory();
+      if (this.#ingest.isWaiting) this.#ingest.resume();
+      if (!this.#ingest.isWaiting) this.#clearSpaceWanted();
+    } finally {
+      this.#isHandling = false;
+    }
+    return isMore;
+  }
+
+  #planTurn(): void {
+    if (this.#isTurnPlanned) return;
+    this.#isTurnPlanned = true;
+    setImmediate(this.#turn);
+  }
+
+  #serveMemory(): void {
+    for (const shard of this.#shards) {
+      if (serveMemory(shard, this.#central)) this.#emitSafely('pressure', { shard: shard.index, what: 'memory' });
+    }
+  }
+
+  #onFull(shard: number): void {
+    const handle = this.#shards[shard] as ShardHandle;
+    if (handle.words.get(WORD.spaceWanted) === 1) return;
+    // Raised before the ring is looked at again in the next turn, so that room made in between is seen.
+    handle.words.set(WORD.spaceWanted, 1);
+    this.#planTurn();
+    this.#emitSafely('pressure', { shard, what: 'ring' });
+  }
+
+  #clearSpaceWanted(): void {
+    for (const shard of this.#shards) if (shard.words.get(WORD.spaceWanted) === 1) shard.words.set(WORD.spaceWanted, 0);
+  }
+
+  #onReady(shard: ShardHandle): void {
+    shard.isReady = true;
+    if (this.#shards.every((each) => each.isReady)) this.#readyWaiter?.resolve();
+  }
+
+  #onStored(frame: StoredFrame, stream: RoutedStream): void {
+    this.#stored.count++;
+    this.#stored.bytes += frame.bytes;
+    this.#central.add(frame);
+    if (this.#commits === undefined) this.#durability.settle(stream, frame.seen);
+    if (this.listenerCount('checkpoint') > 0) {
+      this.#emitSafely('checkpoint', { stream: stream.name, sequence: frame.sequence, bytes: frame.bytes });
+    }
+  }
+
+  #onCovered(stream: RoutedStream, seen: number): void {
+    const pending = stream.waiting ?? stream.writing;
+    if (pending === undefined) this.#durability.settle(stream, seen);
+    else pending.seen = Math.max(pending.seen, seen);
+  }
+
+  #onDurable(frames: readonly StoredFrame[], through: number): void {
+    const isHeard = this.listenerCount('durable') > 0;
+    for (const frame of frames) {
+      this.#durable.count++;
+      this.#durable.bytes += frame.bytes;
+      this.#durability.settle(frame.stream as RoutedStream, frame.seen);
+      if (isHeard) this.#emitSafely('durable', { stream: frame.stream.name, sequence: frame.sequence, bytes: frame.bytes });
+    }
+    this.#durability.settleThrough(through);
+    this.#serveMemory();
+  }
+
+  #onCheckpointed(shard: ShardHandle, request: number): void {
+    shard.checkpointsDone = request;
+    const isDone = (waiter: Settle): boolean =>
+      this.#shards.every((each) => ((each.checkpointsDone - waiter.request) | 0) >= 0);
+    const done = this.#checkpointWaiters.filter(isDone);
+    if (done.length === 0) return;
+    this.#checkpointWaiters = this.#checkpointWaiters.filter((waiter) => !done.includes(waiter));
+    for (const waiter of done) waiter.resolve();
+  }
+
+  #shardOf(frame: StoredFrame): ShardHandle {
+    return this.#shards[frame.stream.shard] as ShardHandle;
+  }
+
+  /** A listener that throws must not stop the engine halfway through its own work. */
+  #emitSafely<Name extends keyof EngineEvents>(name: Name, ...args: EngineEvents[Name]): void {
+    try {
+      (this as EventEmitter).emit(name, ...args);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+
+  #requireOpen(): void {
+    this.#requireAlive();
+    if (this.#state !== 'open') throw this.#rejection();
+  }
+
+  #requireAlive(): void {
+    if (this.#failure !== undefined) throw this.#rejection();
+  }
+
+  /** A new error for each rejection: callers add to it, and stacks tell them apart. */
+  #rejection(): TidemarkError {
+    const failure = this.#failure;
+    if (failure === undefined) return new TidemarkError('ERR_TIDEMARK_CLOSED', 'the engine is closed');
+    return new TidemarkError(failure.code, failure.message, { cause: failure.cause ?? failure, retryable: failure.retryable });
+  }
+}

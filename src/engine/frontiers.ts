@@ -1,0 +1,107 @@
+/**
+ * The frontier of every source: the least offset of an event that no durable checkpoint covers, and the
+ * greatest next offset when all are covered. Main thread only.
+ *
+ * An accepted event is in one of three places until it is durable, and each place bounds the frontier:
+ *
+ *   in a ring, unread            `unreadLow` of its shard: offset of the first unread event, or less
+ *   applied, in no frame         `openLow` of its shard, as the shard last reported it
+ *   in a frame, not yet durable  the frame's lows, kept by the central store
+ *
+ * A shard publishes a frame before it reports the open low that the frame raised, and reports both in
+ * order; so an event is never missing from all three. Between reports the result can be too low, never
+ * too high.
+ */
+import type { U64 } from './event.ts';
+
+interface ShardProgress {
+  /** Events of the source pushed to the shard, and of these the ones that it reported as read. */
+  pushed: number;
+  read: number;
+  /** At most the offset of the first unread event; means nothing while `pushed === read`. */
+  unreadLow: U64;
+  openLow: bigint | undefined;
+}
+
+export class SourceProgress {
+  readonly index: number;
+  readonly name: string;
+  /** Offset of the last accepted event; offsets never decrease. */
+  lastOffset: U64 | undefined;
+  /** Greatest next offset accepted in this life. */
+  greatestNext: U64 | undefined;
+  /** Frontier at which this life began. */
+  readonly restored: bigint | undefined;
+  /** Shards whose ring holds the definition of the source. */
+  readonly isDefinedOn: boolean[] = [];
+  readonly #shards: ShardProgress[] = [];
+
+  constructor(index: number, name: string, restored: bigint | undefined) {
+    this.index = index;
+    this.name = name;
+    this.restored = restored;
+  }
+
+  onPush(shard: number, offset: U64, nextOffset: U64): void {
+    const progress = this.#on(shard);
+    if (progress.pushed === progress.read) progress.unreadLow = offset;
+    progress.pushed++;
+    if (this.greatestNext === undefined || nextOffset > this.greatestNext) this.greatestNext = nextOffset;
+  }
+
+  /** The shard has read `read` events of the source, the last at `lastOffset`. */
+  onReport(shard: number, report: { read: number; lastOffset: bigint; openLow: bigint | undefined }): void {
+    const progress = this.#on(shard);
+    progress.read = report.read;
+    progress.openLow = report.openLow;
+    // What is still unread was pushed after what was read, and offsets never decrease.
+    if (report.lastOffset > progress.unreadLow) progress.unreadLow = report.lastOffset;
+  }
+
+  /** Where reading goes on; undefined: from the start. */
+  get position(): bigint | undefined {
+    return this.greatestNext === undefined ? this.restored : BigInt(this.greatestNext);
+  }
+
+  /** `pending` is the least low of the source among frames that are not durable, if there is one. */
+  frontier(pending: bigint | undefined): bigint | undefined {
+    let least = pending;
+    for (const progress of this.#shards) {
+      if (progress === undefined) continue;
+      if (progress.openLow !== undefined) least = lesser(least, progress.openLow);
+      if (progress.pushed !== progress.read) least = lesser(least, BigInt(progress.unreadLow));
+    }
+    if (least !== undefined) return least;
+    if (this.greatestNext === undefined) return this.restored;
+    const greatest = BigInt(this.greatestNext);
+    return this.restored !== undefined && this.restored > greatest ? this.restored : greatest;
+  }
+
+  #on(shard: number): ShardProgress {
+    let progress = this.#shards[shard];
+    if (progress === undefined) {
+      progress = { pushed: 0, read: 0, unreadLow: 0n, openLow: undefined };
+      this.#shards[shard] = progress;
+    }
+    return progress;
+  }
+}
+
+/** The frontiers of all `sources`, given the lows of the frames that are not durable. */
+export function computeFrontiers(
+  sources: Iterable<SourceProgress>,
+  pendingLows: Iterable<{ source: number; offset: bigint }>,
+): Map<string, bigint> {
+  const pending: (bigint | undefined)[] = [];
+  for (const low of pendingLows) pending[low.source] = lesser(pending[low.source], low.offset);
+  const frontiers = new Map<string, bigint>();
+  for (const source of sources) {
+    const frontier = source.frontier(pending[source.index]);
+    if (frontier !== undefined) frontiers.set(source.name, frontier);
+  }
+  return frontiers;
+}
+
+function lesser(a: bigint | undefined, b: bigint): bigint {
+  return a === undefined || b < a ? b : a;
+}

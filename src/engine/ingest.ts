@@ -1,0 +1,261 @@
+/**
+ * Accepting events: from a push call into the rings of the shards, in call order.
+ *
+ * There is one queue of pushes for all shards. A push that meets a full ring waits at its head, and all
+ * later pushes wait behind it: were they let past, events of one source could reach a shard out of
+ * order, and the later offset would make the earlier one look like a duplicate. So a shard that cannot
+ * keep up slows the producer, which is what backpressure means here.
+ *
+ * The main thread accepts at most so many events and bytes in one turn of the event loop; a producer
+ * whose pushes all succeed at once would otherwise keep timers and sockets from ever being served.
+ */
+import type { EngineMemory } from '../memory/engine-memory.ts';
+import { AT, FLAG, RECORD, recordBytes } from '../memory/ingest-ring.ts';
+import type { Event, U64 } from './event.ts';
+import { nextOffsetOf, payloadBytes } from './event-checks.ts';
+import type { SourceProgress } from './frontiers.ts';
+import type { RoutedStream, Router } from './router.ts';
+import type { ShardHandle } from './shard-handle.ts';
+
+const EVENTS_PER_TURN_MAX = 4_096;
+const BYTES_PER_TURN_MAX = 2 ** 20;
+
+/** Points in streams, by the number of events pushed: what somebody waits for to become durable. */
+export type Marks = Map<RoutedStream, number>;
+
+interface QueuedPush {
+  readonly events: readonly Event[];
+  /** Present if somebody waits for durability; filled as the events are written. */
+  readonly marks: Marks | undefined;
+  /** Set for a request to checkpoint one stream, which keeps its place among the events. */
+  readonly checkpoint: RoutedStream | undefined;
+  next: number;
+  readonly resolve: () => void;
+  readonly reject: (accepted: number) => void;
+}
+
+export interface IngestPorts {
+  readonly memory: EngineMemory;
+  readonly router: Router;
+  readonly shards: readonly ShardHandle[];
+  /** A push begins to wait for room on the shard. */
+  readonly onFull: (shard: number) => void;
+  /** Calls back in a later turn of the event loop. */
+  readonly defer: (callback: () => void) => void;
+}
+
+export class Ingest {
+  accepted = 0;
+  readonly #ports: IngestPorts;
+  #queue: QueuedPush[] = [];
+  #turnEvents = 0;
+  #turnBytes = 0;
+  #isTurnEnding = false;
+
+  constructor(ports: IngestPorts) {
+    this.#ports = ports;
+  }
+
+  get isWaiting(): boolean {
+    return this.#queue.length > 0;
+  }
+
+  /** Accepts one checked event now, or answers false. */
+  tryAccept(event: Event, isDurable: boolean): boolean {
+    if (this.isWaiting) return false;
+    const shard = this.#write(event, isDurable);
+    if (shard === undefined) return false;
+    shard.publish();
+    return true;
+  }
+
+  /** Whether as much was accepted in this turn as should be; `accept` then waits for the next. */
+  get isTurnOver(): boolean {
+    return this.#turnEvents >= EVENTS_PER_TURN_MAX || this.#turnBytes >= BYTES_PER_TURN_MAX;
+  }
+
+  /** Resolves when all `events`, which are checked, are accepted. `onReject` makes the error when they never will be. */
+  accept(events: readonly Event[], marks: Marks | undefined, onReject: (accepted: number) => Error): Promise<void> {
+    return this.#enqueue({ events, marks, checkpoint: undefined }, onReject);
+  }
+
+  /** Resolves when the request to checkpoint `stream` is in its ring, behind all that was pushed before. */
+  requestCheckpoint(stream: RoutedStream, marks: Marks, onReject: () => Error): Promise<void> {
+    return this.#enqueue({ events: [], marks, checkpoint: stream }, onReject);
+  }
+
+  /** Goes on with the queue; called whenever room may have come. */
+  resume(): void {
+    while (this.#queue.length > 0) {
+      const head = this.#queue[0] as QueuedPush;
+      if (!this.#advance(head)) return;
+      this.#queue.shift();
+      head.resolve();
+    }
+  }
+
+  /** Nothing will be accepted any more: every waiting push learns how far it came. */
+  failAll(): void {
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const push of queue) push.reject(push.next);
+  }
+
+  #enqueue(
+    push: Pick<QueuedPush, 'events' | 'marks' | 'checkpoint'>,
+    onReject: (accepted: number) => Error,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ ...push, next: 0, resolve, reject: (accepted) => reject(onReject(accepted)) });
+      if (this.#queue.length === 1) this.resume();
+    });
+  }
+
+  /** Writes what it can of a push; true when it is complete. */
+  #advance(push: QueuedPush): boolean {
+    const touched = new Set<ShardHandle>();
+    let isComplete = true;
+    while (push.next < push.events.length) {
+      if (this.isTurnOver) {
+        this.#endTurn();
+        isComplete = false;
+        break;
+      }
+      const event = push.events[push.next] as Event;
+      const shard = this.#write(event, push.marks !== undefined);
+      if (shard === undefined) {
+        isComplete = false;
+        break;
+      }
+      if (push.marks !== undefined) this.#mark(push.marks, event.stream);
+      touched.add(shard);
+      push.next++;
+    }
+    if (isComplete && push.checkpoint !== undefined) isComplete = this.#writeCheckpoint(push.checkpoint, push.marks);
+    for (const shard of touched) shard.publish();
+    return isComplete;
+  }
+
+  #mark(marks: Marks, name: string): void {
+    const stream = this.#ports.router.stream(name) as RoutedStream;
+    marks.set(stream, stream.pushed);
+  }
+
+  #endTurn(): void {
+    if (this.#isTurnEnding) return;
+    this.#isTurnEnding = true;
+    this.#ports.defer(() => {
+      this.#isTurnEnding = false;
+      this.#turnEvents = 0;
+      this.#turnBytes = 0;
+      this.resume();
+    });
+  }
+
+  /** The shard that has the event now, or undefined while its ring is full. */
+  #write(event: Event, isDurable: boolean): ShardHandle | undefined {
+    const { router } = this.#ports;
+    const stream = router.stream(event.stream) ?? router.addStream(event.stream);
+    const shard = this.#ports.shards[stream.shard] as ShardHandle;
+    if (!stream.isDefined && !this.#define(shard, RECORD.defineStream, stream.index, stream.name)) return this.#full(stream);
+    stream.isDefined = true;
+    const source = event.source === undefined ? undefined : (router.source(event.source) ?? router.addSource(event.source));
+    if (source !== undefined && source.isDefinedOn[stream.shard] !== true) {
+      if (!this.#define(shard, RECORD.defineSource, source.index, source.name)) return this.#full(stream);
+      source.isDefinedOn[stream.shard] = true;
+    }
+    const content = payloadBytes(event.payload);
+    const bytes = recordBytes(AT.payload, content);
+    const address = shard.ring.reserve(bytes);
+    if (address === 0) return this.#full(stream);
+    this.#writeEvent(event, { address, bytes, content, stream, source, isDurable });
+    this.accepted++;
+    this.#turnEvents++;
+    this.#turnBytes += bytes;
+    return shard;
+  }
+
+  #full(stream: RoutedStream): undefined {
+    const shard = this.#ports.shards[stream.shard] as ShardHandle;
+    // What was written so far has to be seen, or the shard would never make room.
+    shard.publish();
+    this.#ports.onFull(stream.shard);
+    return undefined;
+  }
+
+  #writeEvent(
+    event: Event,
+    record: {
+      address: number;
+      bytes: number;
+      content: number;
+      stream: RoutedStream;
+      source: SourceProgress | undefined;
+      isDurable: boolean;
+    },
+  ): void {
+    const { memory } = this.#ports;
+    const { address, stream, source } = record;
+    const word = address >>> 2;
+    let flags = record.isDurable ? FLAG.durable : 0;
+    if (event.sequence !== undefined) {
+      flags |= FLAG.sequence;
+      writeU64(memory, address + AT.sequence, event.sequence);
+    }
+    writeU64(memory, address + AT.watermark, event.watermarkNs ?? 0);
+    if (source !== undefined && event.offset !== undefined) {
+      flags |= FLAG.source;
+      const next = nextOffsetOf(event.offset, event.nextOffset);
+      writeU64(memory, address + AT.offset, event.offset);
+      writeU64(memory, address + AT.nextOffset, next);
+      memory.u32[word + AT.source / 4] = source.index;
+      source.lastOffset = event.offset;
+      source.onPush(stream.shard, event.offset, next);
+    }
+    memory.u32[word] = record.bytes;
+    memory.u32[word + AT.kind / 4] = RECORD.event | (flags << 16);
+    memory.u32[word + AT.index / 4] = stream.index;
+    memory.u32[word + AT.length / 4] = record.content;
+    const { payload } = event;
+    if (typeof payload === 'string') memory.text.write(payload, address + AT.payload, record.content, 'utf8');
+    else memory.u8.set(payload, address + AT.payload);
+    stream.bringsSequences = event.sequence !== undefined;
+    stream.pushed++;
+  }
+
+  #define(shard: ShardHandle, kind: number, index: number, name: string): boolean {
+    const { memory } = this.#ports;
+    const content = Buffer.byteLength(name, 'utf8');
+    const bytes = recordBytes(AT.name, content);
+    const address = shard.ring.reserve(bytes);
+    if (address === 0) return false;
+    const word = address >>> 2;
+    memory.u32[word] = bytes;
+    memory.u32[word + AT.kind / 4] = kind;
+    memory.u32[word + AT.index / 4] = index;
+    memory.u32[word + AT.length / 4] = content;
+    memory.text.write(name, address + AT.name, content, 'utf8');
+    return true;
+  }
+
+  #writeCheckpoint(stream: RoutedStream, marks: Marks | undefined): boolean {
+    const shard = this.#ports.shards[stream.shard] as ShardHandle;
+    if (!this.#define(shard, RECORD.checkpointStream, stream.index, '')) {
+      this.#full(stream);
+      return false;
+    }
+    shard.publish();
+    if (marks !== undefined) this.#mark(marks, stream.name);
+    return true;
+  }
+}
+
+function writeU64(memory: EngineMemory, address: number, value: U64): void {
+  if (typeof value === 'bigint') {
+    memory.u64[address / 8] = value;
+    return;
+  }
+  // Stores into a Uint32Array take the value modulo 2^32.
+  memory.u32[address >>> 2] = value;
+  memory.u32[(address >>> 2) + 1] = Math.floor(value / 2 ** 32);
+}

@@ -1,0 +1,79 @@
+/** What an engine says about itself: its events, and its figures as plain numbers. */
+import type { ShardMetrics } from './shard-handle.ts';
+
+export interface CheckpointEvent {
+  readonly stream: string;
+  readonly sequence: bigint;
+  /** Length of the frame. */
+  readonly bytes: number;
+}
+
+export interface EngineEvents {
+  /** A checkpoint is in the central store. */
+  checkpoint: [CheckpointEvent];
+  /** A checkpoint is in the durable store. */
+  durable: [CheckpointEvent];
+  /** Everything of `source` below `offset` is durable: what may be committed back to the source. */
+  frontier: [{ readonly source: string; readonly offset: bigint }];
+  /** A push begins to wait for a shard's ring, or a shard asks for memory. */
+  pressure: [{ readonly shard: number; readonly what: 'ring' | 'memory' }];
+  /** The engine has failed. Does not throw without a listener. */
+  error: [Error];
+}
+
+export interface EngineMetrics {
+  readonly generation: number;
+  readonly streams: number;
+  readonly shards: readonly ShardMetrics[];
+  /** In this life. */
+  readonly events: { readonly accepted: number; readonly applied: number; readonly dropped: number };
+  readonly checkpoints: {
+    readonly stored: number;
+    readonly durable: number;
+    readonly storedBytes: number;
+    readonly durableBytes: number;
+  };
+  readonly memory: {
+    readonly bytes: number;
+    readonly heapUsedBytes: number;
+    readonly heapBytes: number;
+    /** Checkpoints in memory. */
+    readonly frames: number;
+    readonly frameBytes: number;
+  };
+  readonly store: { readonly commits: number };
+}
+
+export function sumMetrics(facts: {
+  generation: bigint;
+  streams: number;
+  shards: readonly ShardMetrics[];
+  accepted: number;
+  stored: { count: number; bytes: number };
+  durable: { count: number; bytes: number };
+  memoryBytes: number;
+  frames: { count: number; bytes: number };
+  commits: number;
+}): EngineMetrics {
+  const sum = (of: (shard: ShardMetrics) => number): number => facts.shards.reduce((total, shard) => total + of(shard), 0);
+  return {
+    generation: Number(facts.generation),
+    streams: facts.streams,
+    shards: facts.shards,
+    events: { accepted: facts.accepted, applied: sum((shard) => shard.applied), dropped: sum((shard) => shard.dropped) },
+    checkpoints: {
+      stored: facts.stored.count,
+      durable: facts.durable.count,
+      storedBytes: facts.stored.bytes,
+      durableBytes: facts.durable.bytes,
+    },
+    memory: {
+      bytes: facts.memoryBytes,
+      heapUsedBytes: sum((shard) => shard.heapUsedBytes),
+      heapBytes: sum((shard) => shard.heapBytes),
+      frames: facts.frames.count,
+      frameBytes: facts.frames.bytes,
+    },
+    store: { commits: facts.commits },
+  };
+}

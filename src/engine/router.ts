@@ -1,0 +1,101 @@
+/**
+ * Which stream lives on which shard, and the numbers under which both threads know streams and sources.
+ * Routing is sticky: a stable hash of the name, so that a stream finds its shard again after a restart
+ * with the same number of shards, and needs no table if that number changes.
+ */
+import { xxh64Into } from '../codec/xxh64.ts';
+import { encodeUtf8 } from '../codec/utf8.ts';
+import { IndexedStream } from '../store/central-store.ts';
+import type { DurabilityWaiter } from './durability.ts';
+import { SourceProgress } from './frontiers.ts';
+
+/** A stream as the main thread knows it. */
+export class RoutedStream extends IndexedStream {
+  /** Its number among the streams of its shard. */
+  readonly index: number;
+  /** The shard's ring holds its definition, or the shard restored it. */
+  isDefined = false;
+  /** Whether its events bring their sequences; undefined before the first one of this life. */
+  bringsSequences: boolean | undefined;
+  /** Events pushed, duplicates included, in this life. */
+  pushed = 0;
+  /** Of these, the ones that a durable (memory only: stored) checkpoint covers. */
+  settled = 0;
+  waiters: DurabilityWaiter[] | undefined;
+
+  constructor(name: string, shard: number, index: number) {
+    super(name, shard);
+    this.index = index;
+  }
+}
+
+export class Router {
+  readonly #shards: number;
+  readonly #streams = new Map<string, RoutedStream>();
+  readonly #byShard: RoutedStream[][];
+  readonly #sources = new Map<string, SourceProgress>();
+  readonly #sourceByIndex: SourceProgress[] = [];
+
+  constructor(shards: number) {
+    this.#shards = shards;
+    this.#byShard = Array.from({ length: shards }, () => []);
+  }
+
+  get streamCount(): number {
+    return this.#streams.size;
+  }
+
+  get sourceCount(): number {
+    return this.#sources.size;
+  }
+
+  stream(name: string): RoutedStream | undefined {
+    return this.#streams.get(name);
+  }
+
+  streamAt(shard: number, index: number): RoutedStream {
+    return (this.#byShard[shard] as RoutedStream[])[index] as RoutedStream;
+  }
+
+  addStream(name: string): RoutedStream {
+    const shard = shardOf(name, this.#shards);
+    const peers = this.#byShard[shard] as RoutedStream[];
+    const stream = new RoutedStream(name, shard, peers.length);
+    peers.push(stream);
+    this.#streams.set(name, stream);
+    return stream;
+  }
+
+  streams(): IterableIterator<RoutedStream> {
+    return this.#streams.values();
+  }
+
+  source(name: string): SourceProgress | undefined {
+    return this.#sources.get(name);
+  }
+
+  sourceAt(index: number): SourceProgress {
+    return this.#sourceByIndex[index] as SourceProgress;
+  }
+
+  addSource(name: string, restored?: bigint): SourceProgress {
+    const source = new SourceProgress(this.#sourceByIndex.length, name, restored);
+    this.#sourceByIndex.push(source);
+    this.#sources.set(name, source);
+    return source;
+  }
+
+  sources(): IterableIterator<SourceProgress> {
+    return this.#sources.values();
+  }
+}
+
+const hash = new Uint32Array(2);
+
+/** The shard of a stream: XXH64 of its name's UTF-8, modulo the number of shards. */
+export function shardOf(stream: string, shards: number): number {
+  if (shards === 1) return 0;
+  const bytes = encodeUtf8(stream, 'stream');
+  xxh64Into(bytes, 0, bytes.length, hash);
+  return (hash[0] as number) % shards;
+}

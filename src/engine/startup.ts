@@ -1,0 +1,101 @@
+/** Everything between the options and running shards: memory, store, restored checkpoints, threads. */
+import { TidemarkError } from '../error.ts';
+import { EngineMemory } from '../memory/engine-memory.ts';
+import { type ArenaLayout, planArenas } from '../memory/layout.ts';
+import type { RecoveryReceipt } from '../recovery/receipt.ts';
+import { type PlacedCheckpoint, type Restored, restoreCheckpoints } from '../recovery/restore.ts';
+import { StoredFrame } from '../store/central-store.ts';
+import { HEAP_BYTES_MIN, invalidArgument, type ResolvedOptions } from './options.ts';
+import { type RoutedStream, Router, shardOf } from './router.ts';
+import { ShardHandle } from './shard-handle.ts';
+import { connectStore, type StoreConnection } from './store-connection.ts';
+import { workerFile } from './worker-files.ts';
+
+export interface Startup {
+  readonly memory: EngineMemory;
+  readonly router: Router;
+  readonly shards: readonly ShardHandle[];
+  readonly connection: StoreConnection | undefined;
+  readonly receipt: RecoveryReceipt;
+  /** The restored checkpoints, by the order of their streams on each shard. */
+  readonly frames: readonly StoredFrame[];
+  readonly shardFile: string;
+}
+
+/** Opens the store and restores into memory. No shard runs yet. What fails leaves nothing open behind. */
+export async function prepare(options: ResolvedOptions): Promise<Startup> {
+  const shardFile = workerFile('shard', options.workersUrl);
+  const { memory, arenas } = reserve(options);
+  const connection = connectStore(options, memory);
+  try {
+    const restored = await restore(memory, arenas, connection);
+    const router = new Router(options.shards);
+    for (const [source, position] of restored.receipt.positions) router.addSource(source, position);
+    const frames = restored.placed.map((checkpoint) => frameOf(router, checkpoint));
+    const shards = arenas.map((arena, index) => new ShardHandle(memory, arena, index));
+    return { memory, router, shards, connection, receipt: restored.receipt, frames, shardFile };
+  } catch (error) {
+    await connection?.store.close().catch(() => {
+      // The first error is the one that tells; a store that failed to open may refuse to close.
+    });
+    await connection?.release();
+    throw error;
+  }
+}
+
+/** Starts the threads of all shards. `onEnd` is called for each that ends without being told to. */
+export function startShards(startup: Startup, options: ResolvedOptions, onEnd: (error: Error) => void): void {
+  for (const shard of startup.shards) {
+    const frames = startup.frames.filter((frame) => frame.stream.shard === shard.index);
+    shard.start(
+      {
+        file: startup.shardFile,
+        operators: options.operators,
+        policy: options.checkpoint,
+        generation: startup.receipt.generation,
+        allowUnclaimedState: options.allowUnclaimedState,
+        restored: {
+          names: frames.map((frame) => frame.stream.name),
+          addresses: Uint32Array.from(frames, (frame) => frame.address),
+          bytes: Uint32Array.from(frames, (frame) => frame.bytes),
+        },
+      },
+      onEnd,
+    );
+  }
+}
+
+function reserve(options: ResolvedOptions): { memory: EngineMemory; arenas: readonly ArenaLayout[] } {
+  const { memoryBytes, shards, ringBytes } = options;
+  const arenas = planArenas({ memoryBytes, shards, ringBytes, heapBytesMin: HEAP_BYTES_MIN });
+  if (arenas === undefined) {
+    throw invalidArgument(
+      `memory.bytes ${memoryBytes} is too small for ${shards} shards with rings of ${ringBytes} bytes; raise it, or lower shards or memory.ringBytes`,
+    );
+  }
+  try {
+    return { memory: EngineMemory.reserve(memoryBytes), arenas };
+  } catch (cause) {
+    throw new TidemarkError('ERR_TIDEMARK_MEMORY_FULL', `the system has no ${memoryBytes} bytes of memory to reserve; lower memory.bytes`, { cause });
+  }
+}
+
+async function restore(
+  memory: EngineMemory,
+  arenas: readonly ArenaLayout[],
+  connection: StoreConnection | undefined,
+): Promise<Restored> {
+  if (connection === undefined) {
+    return { placed: [], receipt: { generation: 1n, streams: [], lost: [], positions: new Map() } };
+  }
+  const contents = await connection.store.open();
+  return restoreCheckpoints(memory, arenas, { contents, shardOf: (stream) => shardOf(stream, arenas.length) });
+}
+
+/** Streams get their numbers on a shard in the order of these calls, which the shard restores them in. */
+function frameOf(router: Router, checkpoint: PlacedCheckpoint): StoredFrame {
+  const stream: RoutedStream = router.addStream(checkpoint.stream);
+  stream.isDefined = true;
+  const { sequence, address, bytes } = checkpoint;
+  return new StoredFrame(stream, { sequence, address, bytes, seen: 0, lows: [] });
+}

@@ -1,0 +1,40 @@
+/** Opens the durable store that the options ask for, on a thread of its own if it is the embedded log. */
+import { MessageChannel } from 'node:worker_threads';
+import type { EngineMemory } from '../memory/engine-memory.ts';
+import { LogStoreClient } from '../store/log/log-store-client.ts';
+import type { CheckpointStore } from '../store/contract.ts';
+import type { ResolvedOptions } from './options.ts';
+import { TaskThread, threadExited } from './thread.ts';
+import { workerFile } from './worker-files.ts';
+
+export interface StoreConnection {
+  readonly store: CheckpointStore;
+  /** Ends what `close` of the store left running. */
+  release(): Promise<void>;
+}
+
+/** Undefined: memory only. The store is not opened yet. */
+export function connectStore(options: ResolvedOptions, memory: EngineMemory): StoreConnection | undefined {
+  if (options.store !== undefined) return { store: options.store, release: () => Promise.resolve() };
+  if (options.directory === undefined) return undefined;
+  const file = workerFile('store-writer', options.workersUrl);
+  const { port1, port2 } = new MessageChannel();
+  const client = new LogStoreClient(port1, memory.buffer);
+  const thread = new TaskThread<void>({
+    file,
+    task: {
+      port: port2,
+      memory: memory.memory,
+      directory: options.directory,
+      options: { diskBytes: options.diskBytes, perStream: options.perStream },
+    },
+    transfer: [port2],
+    // node:sqlite, which holds the directory's lock, warns that it is experimental.
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+  });
+  thread.outcome.then(
+    () => client.fail(threadExited('the store writer', new Error('its task returned'))),
+    (cause: unknown) => client.fail(threadExited('the store writer', cause)),
+  );
+  return { store: client, release: () => thread.destroy() };
+}

@@ -1,0 +1,21 @@
+/** An object-mode Writable over an engine, for `stream.pipeline`. */
+import { Writable } from 'node:stream';
+import type { Event } from './event.ts';
+
+/** Events buffered before the stream asks its source to pause. */
+const HIGH_WATER_MARK = 1_024;
+
+/** Ending the stream waits until everything is accepted; it does not close the engine. */
+export function writableOver(engine: { push(events: Event | readonly Event[]): Promise<void> }): Writable {
+  return new Writable({
+    objectMode: true,
+    highWaterMark: HIGH_WATER_MARK,
+    write: (event: Event, _encoding, done) => {
+      engine.push(event).then(() => done(), done);
+    },
+    writev: (chunks, done) => {
+      const events = chunks.map(({ chunk }) => chunk as Event);
+      engine.push(events).then(() => done(), done);
+    },
+  });
+}

@@ -1,0 +1,74 @@
+/**
+ * From what a store holds to what the shards start with: every stream's newest good checkpoint gets a
+ * place in the heap of the shard that owns the stream, and the store copies it there. The shards do the
+ * rest on their own threads; no state is decoded here.
+ *
+ * The allocators here stand in for those of shards that have not started; a shard rebuilds its own from
+ * the list of what it was given.
+ */
+import { TidemarkError } from '../error.ts';
+import type { EngineMemory } from '../memory/engine-memory.ts';
+import { type ArenaLayout, heapRegion } from '../memory/layout.ts';
+import { SlabAllocator } from '../memory/slab-allocator.ts';
+import type { RestorableCheckpoint, StoreContents } from '../store/contract.ts';
+import type { RecoveryReceipt, RestoredStream } from './receipt.ts';
+
+/** Copies under way at a time. */
+const COPIES_MAX = 256;
+/** Share of a heap that restored frames may take: their images need as much, and a checkpoint its room. */
+const HEAP_SHARE_MAX = 1 / 2;
+
+/** A checkpoint in the heap of its shard. */
+export interface PlacedCheckpoint {
+  readonly stream: string;
+  readonly shard: number;
+  readonly sequence: bigint;
+  readonly address: number;
+  readonly bytes: number;
+}
+
+export interface Restored {
+  readonly placed: readonly PlacedCheckpoint[];
+  readonly receipt: RecoveryReceipt;
+}
+
+/** @throws ERR_TIDEMARK_MEMORY_FULL, and what the store throws */
+export async function restoreCheckpoints(
+  memory: EngineMemory,
+  arenas: readonly ArenaLayout[],
+  contents: { contents: StoreContents; shardOf: (stream: string) => number },
+): Promise<Restored> {
+  const allocators = arenas.map((arena) => new SlabAllocator(heapRegion(arena, memory.buffer)));
+  const placed: PlacedCheckpoint[] = [];
+  const streams: RestoredStream[] = [];
+  let copies: Promise<void>[] = [];
+  for await (const checkpoint of contents.contents.checkpoints) {
+    const shard = contents.shardOf(checkpoint.stream);
+    const address = place(allocators[shard] as SlabAllocator, checkpoint);
+    const bytes = checkpoint.byteLength;
+    copies.push(checkpoint.copyTo(memory.u8.subarray(address, address + bytes)));
+    placed.push({ stream: checkpoint.stream, shard, sequence: checkpoint.sequence, address, bytes });
+    streams.push(receiptOf(checkpoint));
+    if (copies.length >= COPIES_MAX) {
+      await Promise.all(copies);
+      copies = [];
+    }
+  }
+  await Promise.all(copies);
+  const { generation, lost, frontiers } = contents.contents;
+  return { placed, receipt: { generation, streams, lost, positions: new Map(frontiers) } };
+}
+
+function place(allocator: SlabAllocator, checkpoint: RestorableCheckpoint): number {
+  const address = allocator.allocate(checkpoint.byteLength);
+  if (address !== 0 && allocator.usedBytes <= allocator.bytes * HEAP_SHARE_MAX) return address;
+  throw new TidemarkError(
+    'ERR_TIDEMARK_MEMORY_FULL',
+    `the checkpoints in the store need more than half of the ${allocator.bytes} bytes of a shard's memory (at stream '${checkpoint.stream}'); raise memory.bytes`,
+  );
+}
+
+function receiptOf(checkpoint: RestorableCheckpoint): RestoredStream {
+  const { stream, sequence, generation, fellBack, reason } = checkpoint;
+  return { stream, sequence, generation, fellBack, ...(reason === undefined ? {} : { reason }) };
+}
