@@ -1,0 +1,235 @@
+/**
+ * Frees the oldest segment by carrying forward what is still needed of it, a bounded step at a time.
+ *
+ * Segments are freed strictly from the oldest on. So when a segment is freed, no older one is left, and the
+ * tombstones in it have nothing more to remove: what they removed was in older segments or earlier in the
+ * same one. They are dropped with it.
+ * Order: frames are carried and durable before their old records count as free, because the tail that a
+ * commit declares is computed from an index that changes only after the sync.
+ * Owned by the thread that writes the log.
+ */
+import { TidemarkError } from '../../error.ts';
+import type { FileSystem } from '../file-system.ts';
+import type { CheckpointLocation } from './checkpoint-index.ts';
+import type { Frontiers, Origin } from './commit-record.ts';
+import { type ReadSegment, readFrameInto } from './frame-reader.ts';
+import { recordFootprint, segmentFileName } from './layout.ts';
+import type { IndexedFrame, LogWriter } from './log-writer.ts';
+import { type ScannedCommit, scanSegment } from './scan.ts';
+import { SegmentReader, SKIM_WINDOW_BYTES } from './segment-reader.ts';
+import type { Segment } from './segments.ts';
+
+/** `idle`: nothing to compact. `stuck`: no room to carry to. */
+export type CompactionStep = 'moved' | 'idle' | 'stuck';
+
+const STEP_BYTES_MAX = 1024 * 1024;
+const STEP_FRAMES_MAX = 1024;
+
+interface Candidate {
+  readonly stream: string;
+  readonly sequence: bigint;
+  readonly position: number;
+  /** Frontiers of the commit that first saved it; undefined: not known any more. */
+  readonly frontiers: Frontiers | undefined;
+}
+
+interface Cursor {
+  readonly lap: number;
+  readonly commits: Generator<ScannedCommit, void>;
+  readonly candidates: Candidate[];
+  next: number;
+}
+
+interface Carry {
+  readonly frames: IndexedFrame[];
+  readonly origins: Map<number, Origin>;
+  /** How many candidates it used up. */
+  taken: number;
+}
+
+export interface CompactorInput {
+  readonly fileSystem: FileSystem;
+  readonly writer: LogWriter;
+  readonly read: ReadSegment;
+  /** Above this many live bytes only the newest checkpoint of a stream is carried. */
+  readonly pressureBytes: number;
+}
+
+export class Compactor {
+  private readonly input: CompactorInput;
+  private cursor: Cursor | undefined;
+
+  constructor(input: CompactorInput) {
+    this.input = input;
+  }
+
+  /** `newestOnly` gives up every checkpoint but the newest of its stream. */
+  step(newestOnly: boolean): CompactionStep {
+    const { writer } = this.input;
+    const { live } = writer.segments;
+    const victim = live[0];
+    if (victim === undefined || live.length < 2) return 'idle';
+    if (writer.neededTailLap > victim.lap) return this.declareTail();
+    if (this.cursor?.lap !== victim.lap) this.cursor = this.cursorOf(victim);
+    const { cursor } = this;
+    const carry = this.collect(victim, cursor, newestOnly);
+    if (carry.frames.length > 0) return this.carry(cursor, carry);
+    cursor.next += carry.taken;
+    this.giveUpUnreadable(victim);
+    return writer.neededTailLap > victim.lap ? this.declareTail() : 'moved';
+  }
+
+  /** A commit without frames, only to say which segments are free. */
+  private declareTail(): CompactionStep {
+    const { writer } = this.input;
+    const append = { frames: [] };
+    const bytes = writer.bytesOf(append);
+    if (writer.segments.room < bytes && !writer.activate(bytes, true)) return 'stuck';
+    writer.append(append);
+    return 'moved';
+  }
+
+  private cursorOf(victim: Segment): Cursor {
+    const { handle, size, lap } = victim;
+    const { fileSystem } = this.input;
+    const reader = new SegmentReader({ fileSystem, handle, size }, SKIM_WINDOW_BYTES);
+    const expected = { lap, firstCommit: 0, acknowledged: this.input.writer.lastCommit };
+    return { lap, commits: scanSegment(reader, expected, 'skim'), candidates: [], next: 0 };
+  }
+
+  private collect(victim: Segment, cursor: Cursor, newestOnly: boolean): Carry {
+    const carry: Carry = { frames: [], origins: new Map(), taken: 0 };
+    let bytes = 0;
+    while (bytes < STEP_BYTES_MAX && carry.frames.length < STEP_FRAMES_MAX) {
+      const candidate = this.candidate(cursor, carry);
+      if (candidate === undefined) break;
+      const place = this.needed(victim, candidate, newestOnly);
+      if (place !== undefined) {
+        const footprint = recordFootprint(place.length);
+        if (carry.frames.length > 0 && bytes + footprint > STEP_BYTES_MAX) break;
+        const frame = this.readFrame(candidate.stream, place);
+        if (frame !== undefined) {
+          bytes += footprint;
+          carry.frames.push(frame);
+          this.addOrigin(carry, candidate, place);
+        }
+      }
+      carry.taken += 1;
+    }
+    return carry;
+  }
+
+  /** The next candidate behind those that `carry` has taken; undefined at the end of the segment. */
+  private candidate(cursor: Cursor, carry: Carry): Candidate | undefined {
+    while (cursor.next + carry.taken >= cursor.candidates.length) {
+      const { value: commit } = cursor.commits.next();
+      if (commit === undefined) return undefined;
+      // What was used up is forgotten, so that a cursor never holds more than a step and a commit.
+      cursor.candidates.splice(0, cursor.next);
+      cursor.next = 0;
+      cursor.candidates.push(...this.candidatesOf(commit));
+    }
+    return cursor.candidates[cursor.next + carry.taken];
+  }
+
+  private *candidatesOf(commit: ScannedCommit): Generator<Candidate> {
+    if (commit.state === 'torn') return;
+    for (const { stream, sequence, position, origin } of commit.frames) {
+      if (stream === undefined || sequence === undefined || position < 0) continue;
+      const frontiers =
+        origin === commit.number
+          ? commit.record?.frontiers
+          : commit.record?.origins.find((known) => known.commit === origin)?.frontiers;
+      yield { stream, sequence, position, frontiers };
+    }
+  }
+
+  /** Where the candidate is, if it is still to be kept. */
+  private needed(
+    victim: Segment,
+    { stream, sequence, position }: Candidate,
+    newestOnly: boolean,
+  ): CheckpointLocation | undefined {
+    const { index } = this.input.writer;
+    const place = index.find(stream, sequence);
+    if (place === undefined || place.segment !== victim.id || place.position !== position) return undefined;
+    const isNewest = index.newest(stream)?.sequence === sequence;
+    if (isNewest || (!newestOnly && index.liveBytes <= this.input.pressureBytes)) return place;
+    index.removeAt(stream, victim.id, position);
+    return undefined;
+  }
+
+  private readFrame(stream: string, place: CheckpointLocation): IndexedFrame | undefined {
+    const { sequence, origin, generation } = place;
+    const bytes = new Uint8Array(place.length);
+    try {
+      readFrameInto(this.input.read, place, bytes);
+      return { stream, sequence, bytes, origin, generation };
+    } catch (error) {
+      this.giveUp(stream, place, error);
+      return undefined;
+    }
+  }
+
+  /**
+   * An older checkpoint that turned bad is dropped. The newest one must not be: without its record nothing would
+   * say at the next opening that the stream fell back, and the events behind it would not be read again.
+   */
+  private giveUp(stream: string, place: { segment: number; position: number }, cause: unknown): void {
+    const { writer } = this.input;
+    const newest = writer.index.newest(stream);
+    if (newest?.segment === place.segment && newest.position === place.position) {
+      const where = segmentFileName(place.segment);
+      throw writer.fail(cause, `the newest checkpoint of ${JSON.stringify(stream)} is damaged in ${where}`);
+    }
+    writer.index.removeAt(stream, place.segment, place.position);
+  }
+
+  /** What the index has in the segment, but the scan did not find any more. */
+  private giveUpUnreadable(victim: Segment): void {
+    const { index } = this.input.writer;
+    if (index.segmentBytes(victim.id) === 0) return;
+    const damaged = new TidemarkError('ERR_TIDEMARK_DAMAGED_FRAME', 'its record cannot be found any more');
+    for (const { stream, position } of index.inSegment(victim.id)) {
+      this.giveUp(stream, { segment: victim.id, position }, damaged);
+    }
+  }
+
+  private addOrigin(carry: Carry, candidate: Candidate, place: CheckpointLocation): void {
+    const { frontiers } = candidate;
+    if (frontiers !== undefined) carry.origins.set(place.origin, { commit: place.origin, frontiers });
+  }
+
+  /** Writes as many of the frames as the head takes, or all of them to a new head. */
+  private carry(cursor: Cursor, carry: Carry): CompactionStep {
+    const { writer } = this.input;
+    const { segments } = writer;
+    const origins = [...carry.origins.values()];
+    for (let count = carry.frames.length; count > 0; count = Math.floor(count / 2)) {
+      const append = { frames: carry.frames.slice(0, count), origins };
+      const bytes = writer.bytesOf(append);
+      // A few frames more in an old head are not worth a commit, but a whole step must go somewhere.
+      const isWorthIt = count === carry.frames.length || 4 * count >= carry.frames.length;
+      if (bytes <= segments.room && isWorthIt) return this.write(cursor, carry, count);
+    }
+    for (let count = carry.frames.length; count > 0; count = Math.floor(count / 2)) {
+      const bytes = writer.bytesOf({ frames: carry.frames.slice(0, count), origins });
+      if (writer.activate(bytes, true)) return this.write(cursor, carry, count);
+    }
+    return 'stuck';
+  }
+
+  private write(cursor: Cursor, carry: Carry, count: number): CompactionStep {
+    const { writer } = this.input;
+    const frames = carry.frames.slice(0, count);
+    const needed = new Set(frames.map(({ origin }) => origin));
+    const origins = [...carry.origins.values()].filter(({ commit }) => needed.has(commit));
+    writer.append({ frames, origins });
+    if (count === carry.frames.length) {
+      cursor.next += carry.taken;
+      return 'moved';
+    }
+    // The next step meets the written ones again and passes them over, since they live elsewhere now.
+    return 'moved';
+  }
+}

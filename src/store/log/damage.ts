@@ -1,0 +1,34 @@
+/** What can be found wrong in a directory of ours, as plain data for reports. */
+
+export type DamageKind =
+  /** A slot of the superblock does not verify, or the file is missing. */
+  | 'superblock'
+  /** One copy of a segment's header does not verify, or both. */
+  | 'segment-header'
+  /** A segment that later ones speak of is not there, or is shorter than it was. */
+  | 'segment-missing'
+  | 'segment-truncated'
+  /** A segment of another directory lies in this one. */
+  | 'segment-foreign'
+  /** A COMMIT record does not verify; its frames may. */
+  | 'commit'
+  /** A frame of a durable commit does not verify. */
+  | 'frame'
+  /** Commits that were durable are gone, or parts of them are of which nothing says what they were. */
+  | 'commits-missing'
+  /** Bytes that are always zero are not. Nothing is lost by it. */
+  | 'padding'
+  | 'lock';
+
+export interface Damage {
+  readonly kind: DamageKind;
+  readonly file: string;
+  /** Byte position in the file, where it is known. */
+  readonly position?: number;
+  readonly commit?: number;
+  /** The checkpoint that it touches, where that is known. */
+  readonly stream?: string;
+  readonly sequence?: bigint;
+  /** One line that says what is wrong and what it costs. */
+  readonly detail: string;
+}

@@ -1,0 +1,32 @@
+/** What a frame says about itself, read from its end and its extension without reading its state. */
+import { EXTENSION_CREATED_AT, EXTENSION_GENERATION } from '../../codec/extension.ts';
+import { FRAME_FOOTER_BYTES } from '../../codec/footer.ts';
+import type { CheckpointLocation } from './checkpoint-index.ts';
+import type { ReadSegment } from './frame-reader.ts';
+import { getCounter, RECORD_ALIGN, viewOf } from './layout.ts';
+
+export interface FrameFacts {
+  readonly createdAtMs: number;
+  readonly generation: number;
+}
+
+/** Of a frame that was verified when the index took it up; nothing is verified here. */
+export function readFrameFacts(read: ReadSegment, place: CheckpointLocation): FrameFacts {
+  const start = place.position + RECORD_ALIGN;
+  const footer = new Uint8Array(FRAME_FOOTER_BYTES);
+  read(place.segment, footer, start + place.length - FRAME_FOOTER_BYTES);
+  const bodyEnd = viewOf(footer).getUint32(0, true);
+  if (bodyEnd + 16 > place.length) return { createdAtMs: 0, generation: 0 };
+  const extension = new Uint8Array(16);
+  read(place.segment, extension, start + bodyEnd);
+  return frameFactsAt(extension, 0);
+}
+
+/** From the extension that begins at `start` of `bytes`. */
+export function frameFactsAt(bytes: Uint8Array, start: number): FrameFacts {
+  const view = viewOf(bytes);
+  return {
+    createdAtMs: Number(view.getBigUint64(start + EXTENSION_CREATED_AT, true) / 1_000_000n),
+    generation: getCounter(view, start + EXTENSION_GENERATION),
+  };
+}

@@ -1,0 +1,333 @@
+/**
+ * The log of one directory, opened: what the store-writer worker runs. Synchronous; every call returns when
+ * what it promises is durable. One thread owns it, and the lock of the directory belongs to it until `close`.
+ *
+ * Space: a commit by a user may take a segment only if, after it, the largest segment in use could still be
+ * carried forward. So compaction can always proceed, and removals, which may use that reserve, succeed in a
+ * full store.
+ */
+import { TidemarkError } from '../../error.ts';
+import type { CheckpointIndex, CheckpointLocation } from './checkpoint-index.ts';
+import { commitFrameBytesMax, type Frontiers, type Tombstone } from './commit-record.ts';
+import { Compactor } from './compaction.ts';
+import { readFrameFacts } from './frame-facts.ts';
+import { type ReadSegment, readFrameInto } from './frame-reader.ts';
+import { HEADER_REGION_BYTES, recordFootprint } from './layout.ts';
+import type { DirectoryLock } from './lock.ts';
+import type { Append, IndexedFrame, LogWriter } from './log-writer.ts';
+import type { LogLimits, LogPorts } from './options.ts';
+import { readSegmentOnDisk } from './segment-reader.ts';
+
+export interface LogFrame {
+  readonly stream: string;
+  readonly sequence: bigint;
+  readonly bytes: Uint8Array;
+}
+
+export interface LogBatch {
+  readonly frames: readonly LogFrame[];
+  /** Sources that are not in it keep their frontier. */
+  readonly frontiers: Frontiers;
+  readonly generation: bigint;
+}
+
+export interface LogStatistics {
+  /** Of all files of the log. */
+  readonly diskBytes: number;
+  readonly diskBytesMax: number;
+  readonly segments: number;
+  readonly freeSegments: number;
+  readonly streams: number;
+  /** Of the records of all checkpoints that are kept. */
+  readonly liveBytes: number;
+  /** Since opening, what compaction carried included. */
+  readonly bytesWritten: number;
+  readonly commits: number;
+}
+
+export interface CheckpointTime {
+  readonly sequence: bigint;
+  readonly createdAtMs: number;
+}
+
+export interface LogStoreInput {
+  readonly ports: LogPorts;
+  readonly limits: LogLimits;
+  readonly writer: LogWriter;
+  readonly lock: DirectoryLock;
+  /** Bytes of files that are not segments. */
+  readonly fixedBytes: number;
+  readonly capacityBytes: number;
+  /** Makes the state of a clean end durable in the superblock. */
+  readonly seal: (writer: LogWriter) => void;
+}
+
+/** Up to here a log may be mostly garbage: compacting so little costs more than the disk it frees. */
+const COMPACT_FROM_BYTES = 16 * 1024 * 1024;
+/** A log may take this many times its live bytes before the background compacts rather than grows. */
+const GROWTH_FACTOR = 4;
+
+export class LogStore {
+  private readonly input: LogStoreInput;
+  private readonly writer: LogWriter;
+  private readonly index: CheckpointIndex;
+  private readonly compactor: Compactor;
+  private readonly read: ReadSegment;
+  private isClosed = false;
+  /** A commit of this size found no room, and nothing has died since. */
+  private full: { readonly bytes: number; readonly deaths: number } | undefined;
+  /** Background compaction may write this much: a share of what users wrote, so that it cannot run in circles. */
+  private compactionCredit: number;
+
+  constructor(input: LogStoreInput) {
+    this.input = input;
+    this.writer = input.writer;
+    this.index = input.writer.index;
+    this.compactionCredit = input.capacityBytes;
+    const { segments } = this.writer;
+    const { fileSystem } = input.ports;
+    this.read = (id, target, position) => {
+      const segment = segments.byId(id);
+      if (segment === undefined) throw new Error(`segment ${id} is not in use`);
+      readSegmentOnDisk({ fileSystem, handle: segment.handle }, target, position);
+    };
+    const pressureBytes = input.capacityBytes / 2;
+    this.compactor = new Compactor({ fileSystem, writer: this.writer, read: this.read, pressureBytes });
+  }
+
+  get generation(): bigint {
+    return BigInt(this.writer.generation);
+  }
+
+  /**
+   * Makes the batch durable: one commit, or, if it is larger than a segment, several, of which only the last
+   * carries the new frontiers.
+   * @throws ERR_TIDEMARK_FENCED, ERR_TIDEMARK_STORE_FULL, ERR_TIDEMARK_STORE_FAILED, ERR_TIDEMARK_DAMAGED_FRAME
+   */
+  commit(batch: LogBatch): void {
+    this.requireOpen();
+    if (batch.generation !== this.generation) throw this.fenced(batch.generation);
+    const frontiers = new Map([...this.writer.frontiers, ...batch.frontiers]);
+    if (batch.frames.length === 0 && sameFrontiers(frontiers, this.writer.frontiers)) return;
+    const parts = this.split(batch.frames);
+    for (const [i, frames] of parts.entries()) {
+      this.appendWithRoom(i === parts.length - 1 ? { frames, frontiers } : { frames });
+    }
+    this.compactionCredit = Math.min(this.input.capacityBytes, this.compactionCredit + this.bytesOf(batch));
+  }
+
+  /** The newest checkpoint of `stream`, or the one at `sequence`; verified, in memory of its own. */
+  readFrame(stream: string, sequence?: bigint): Uint8Array<ArrayBuffer> | undefined {
+    this.requireOpen();
+    const place = sequence === undefined ? this.index.newest(stream) : this.index.find(stream, sequence);
+    if (place === undefined) return undefined;
+    const bytes = new Uint8Array(place.length);
+    readFrameInto(this.read, place, bytes);
+    return bytes;
+  }
+
+  /** Fills `target`, which may be shared memory, with the checkpoint of `stream` at `sequence`, verified. */
+  copyFrame(stream: string, sequence: bigint, target: Uint8Array): void {
+    this.requireOpen();
+    const place = this.index.find(stream, sequence);
+    if (place === undefined || place.length !== target.length) {
+      throw new TidemarkError(
+        'ERR_TIDEMARK_NOT_FOUND',
+        `the log has no checkpoint of ${JSON.stringify(stream)} at ${sequence} with ${target.length} bytes`,
+      );
+    }
+    readFrameInto(this.read, place, target);
+  }
+
+  /** Where it is, so that many can be read in the order in which they lie. */
+  locate(stream: string, sequence: bigint): CheckpointLocation | undefined {
+    return this.index.find(stream, sequence);
+  }
+
+  /** Ascending by sequence. */
+  list(stream: string): CheckpointTime[] {
+    this.requireOpen();
+    return this.index
+      .entries(stream)
+      .reverse()
+      .map((place) => ({
+        sequence: place.sequence,
+        createdAtMs: readFrameFacts(this.read, place).createdAtMs,
+      }));
+  }
+
+  streams(): IterableIterator<string> {
+    this.requireOpen();
+    return this.index.streams();
+  }
+
+  newest(stream: string): CheckpointLocation | undefined {
+    return this.index.newest(stream);
+  }
+
+  deleteBefore(stream: string, sequence: bigint): void {
+    this.removeCheckpoints(stream, sequence);
+  }
+
+  forget(stream: string): void {
+    this.removeCheckpoints(stream, undefined);
+  }
+
+  /**
+   * Does a piece of the work that keeps commits from waiting: the next segment is made ready, or the oldest
+   * one is compacted. Returns whether there is more; call it again when nothing else waits.
+   */
+  idleStep(): boolean {
+    const { segments } = this.writer;
+    if (this.isClosed || !this.writer.isSound || segments.head === undefined) return false;
+    if (segments.isReady && segments.isReserveWhole) return false;
+    const { liveBytes } = this.index;
+    const isWasteful = segments.liveSize > Math.max(COMPACT_FROM_BYTES, GROWTH_FACTOR * liveBytes);
+    if (isWasteful && this.compactStep()) return true;
+    if (this.writer.guard(() => segments.prepare())) return true;
+    if (segments.isReady && segments.isReserveWhole) return false;
+    const garbage = segments.liveSize - segments.room - liveBytes;
+    return garbage >= 2 * this.input.limits.segmentBytes && this.compactStep();
+  }
+
+  statistics(): LogStatistics {
+    const { segments, commits, bytesWritten } = this.writer;
+    return {
+      diskBytes: segments.diskBytes + this.input.fixedBytes,
+      diskBytesMax: this.input.limits.diskBytes,
+      segments: segments.live.length,
+      freeSegments: segments.freeCount,
+      streams: this.index.streamCount,
+      liveBytes: this.index.liveBytes,
+      bytesWritten,
+      commits,
+    };
+  }
+
+  /** Ends the use of the directory. Nothing is lost without it; with it, a damaged last commit can be told. */
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    try {
+      if (this.writer.isSound) this.writer.guard(() => this.input.seal(this.writer));
+    } finally {
+      try {
+        this.writer.segments.closeFiles();
+      } finally {
+        this.input.lock.release();
+      }
+    }
+  }
+
+  private removeCheckpoints(stream: string, below: bigint | undefined): void {
+    this.requireOpen();
+    const isThere = this.index
+      .entries(stream)
+      .some(({ sequence }) => below === undefined || sequence < below);
+    if (!isThere) return;
+    // Through the commit before the one that says so: a checkpoint saved later is a new one.
+    const tombstone: Tombstone = { stream, below, through: this.writer.lastCommit };
+    const append = { frames: [], tombstones: [tombstone] };
+    const bytes = this.writer.bytesOf(append);
+    const hasRoom =
+      this.writer.segments.room >= bytes || this.makeRoom(bytes) || this.writer.activate(bytes, true);
+    if (!hasRoom) throw this.storeFull(bytes);
+    this.writer.append(append);
+  }
+
+  private appendWithRoom(append: Append): void {
+    const bytes = this.writer.bytesOf(append);
+    const { deaths } = this.index;
+    const isKnownFull = this.full !== undefined && this.full.deaths === deaths && bytes >= this.full.bytes;
+    if (isKnownFull || !this.makeRoom(bytes)) {
+      this.full = { bytes, deaths: this.index.deaths };
+      throw this.storeFull(bytes);
+    }
+    this.full = undefined;
+    this.writer.append(append);
+  }
+
+  /** Sees to it that the head takes `bytes`, by compacting if it must: first with what retention keeps, then less. */
+  private makeRoom(bytes: number): boolean {
+    if (this.hasRoom(bytes)) return true;
+    const { segments } = this.writer;
+    for (const newestOnly of [false, true]) {
+      // Once around: every segment that is in use now is compacted at most once.
+      const last = segments.head?.lap ?? 0;
+      while ((segments.live[0]?.lap ?? Number.POSITIVE_INFINITY) <= last) {
+        if (this.writer.guard(() => this.compactor.step(newestOnly)) !== 'moved') break;
+        if (this.hasRoom(bytes)) return true;
+      }
+    }
+    return false;
+  }
+
+  private hasRoom(bytes: number): boolean {
+    const { segments } = this.writer;
+    if (segments.room >= bytes && segments.isReserveWhole) return true;
+    return this.writer.activate(bytes, false);
+  }
+
+  private compactStep(): boolean {
+    if (this.compactionCredit <= 0) return false;
+    const before = this.writer.bytesWritten;
+    const step = this.writer.guard(() => this.compactor.step(false));
+    this.compactionCredit -= this.writer.bytesWritten - before;
+    return step === 'moved';
+  }
+
+  /** Parts that fit a segment of the usual size; a frame that is larger is a part of its own. */
+  private split(frames: readonly LogFrame[]): IndexedFrame[][] {
+    const roomy = this.input.limits.segmentBytes - HEADER_REGION_BYTES;
+    const { generation } = this.writer;
+    const fixed = this.writer.bytesOf({ frames: [] });
+    const parts: IndexedFrame[][] = [];
+    let bytes = Number.POSITIVE_INFINITY;
+    for (const { stream, sequence, bytes: frameBytes } of frames) {
+      const frame = { stream, sequence, bytes: frameBytes, origin: undefined, generation };
+      const more = recordFootprint(frameBytes.length) + commitFrameBytesMax(stream);
+      bytes += more;
+      if (bytes > roomy) {
+        parts.push([]);
+        bytes = fixed + more;
+      }
+      parts.at(-1)?.push(frame);
+    }
+    return parts.length === 0 ? [[]] : parts;
+  }
+
+  private bytesOf(batch: LogBatch): number {
+    return GROWTH_FACTOR * batch.frames.reduce((sum, { bytes }) => sum + recordFootprint(bytes.length), 512);
+  }
+
+  private requireOpen(): void {
+    if (this.isClosed) throw new TidemarkError('ERR_TIDEMARK_CLOSED', 'the store is closed');
+    this.writer.requireSound();
+  }
+
+  private fenced(generation: bigint): TidemarkError {
+    return new TidemarkError(
+      'ERR_TIDEMARK_FENCED',
+      `generation ${generation} may not write: generation ${this.generation} has opened the store`,
+    );
+  }
+
+  private storeFull(bytes: number): TidemarkError {
+    const { diskBytes } = this.input.limits;
+    const { segments } = this.writer;
+    const fits = segments.fitsDisk(bytes);
+    const message = fits
+      ? `the newest checkpoints leave no room for ${bytes} more bytes in diskBytes (${diskBytes}); forget streams or raise it`
+      : `a commit of ${bytes} bytes can never fit in diskBytes (${diskBytes}); raise it`;
+    return new TidemarkError('ERR_TIDEMARK_STORE_FULL', message, {
+      retryable: fits,
+      cause: segments.outOfSpace,
+    });
+  }
+}
+
+function sameFrontiers(a: Frontiers, b: Frontiers): boolean {
+  if (a.size !== b.size) return false;
+  for (const [source, offset] of a) if (b.get(source) !== offset) return false;
+  return true;
+}

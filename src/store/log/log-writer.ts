@@ -1,0 +1,174 @@
+/**
+ * Appends commits to the head of the log and keeps what is in memory equal to what is durable.
+ *
+ * Invariants: one commit at a time, in one write and one sync; nothing in memory changes before the sync has
+ * returned; after a failed write or sync nothing is ever written again, since what reached the disk is not
+ * known and a second sync may claim what the first one lost. Owned by the thread that writes the log.
+ */
+import { strict as assert } from 'node:assert';
+import type { Clock } from '../../clock.ts';
+import { TidemarkError } from '../../error.ts';
+import { type FileSystem, writeFully } from '../file-system.ts';
+import type { CheckpointIndex } from './checkpoint-index.ts';
+import { CommitEncoder, commitBytesMax, type FrameToWrite } from './commit-encoder.ts';
+import type { Frontiers, Origin, Tombstone } from './commit-record.ts';
+import type { Segments } from './segments.ts';
+
+/** A frame with what the index keeps of it. */
+export interface IndexedFrame extends FrameToWrite {
+  readonly generation: number;
+}
+
+export interface Append {
+  readonly frames: readonly IndexedFrame[];
+  /** Undefined: as they are. */
+  readonly frontiers?: Frontiers;
+  readonly origins?: readonly Origin[];
+  readonly tombstones?: readonly Tombstone[];
+}
+
+export interface LogWriterInput {
+  readonly fileSystem: FileSystem;
+  readonly clock: Clock;
+  readonly segments: Segments;
+  readonly index: CheckpointIndex;
+  readonly generation: number;
+  readonly frontiers: Map<string, bigint>;
+  readonly lastCommit: number;
+  readonly carryCommit: number;
+  readonly settledCommit: number;
+}
+
+export class LogWriter {
+  readonly segments: Segments;
+  readonly index: CheckpointIndex;
+  readonly generation: number;
+  frontiers: ReadonlyMap<string, bigint>;
+  lastCommit: number;
+  carryCommit: number;
+  settledCommit: number;
+  /** Since opening. */
+  commits = 0;
+  bytesWritten = 0;
+  private failure: TidemarkError | undefined;
+  private readonly encoder = new CommitEncoder();
+  private readonly input: LogWriterInput;
+
+  constructor(input: LogWriterInput) {
+    this.input = input;
+    this.segments = input.segments;
+    this.index = input.index;
+    this.generation = input.generation;
+    this.frontiers = input.frontiers;
+    this.lastCommit = input.lastCommit;
+    this.carryCommit = input.carryCommit;
+    this.settledCommit = input.settledCommit;
+  }
+
+  /** @throws ERR_TIDEMARK_STORE_FAILED once anything has failed */
+  requireSound(): void {
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  get isSound(): boolean {
+    return this.failure === undefined;
+  }
+
+  /**
+   * Runs something that touches files. What it throws ends the store, unless it is an error that says itself
+   * what it means.
+   */
+  guard<T>(work: () => T): T {
+    this.requireSound();
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof TidemarkError) throw error;
+      throw this.fail(error, 'a write to the checkpoint directory failed');
+    }
+  }
+
+  /** Ends the store: nothing is written from here on. Returns the error that everything is refused with. */
+  fail(cause: unknown, what: string): TidemarkError {
+    const reason = cause instanceof Error ? `: ${cause.message}` : '';
+    this.failure ??= new TidemarkError(
+      'ERR_TIDEMARK_STORE_FAILED',
+      `${what}${reason}; what is durable stays, nothing more is written until the directory is opened again`,
+      { cause },
+    );
+    return this.failure;
+  }
+
+  /** Bytes that the commit takes at most. */
+  bytesOf(append: Append): number {
+    return commitBytesMax(append.frames, this.recordOf(append));
+  }
+
+  /** Puts a segment with `room` for commits at the head; false when the disk has none. */
+  activate(room: number, useReserve: boolean): boolean {
+    const { generation } = this;
+    const firstCommit = this.lastCommit + 1;
+    return this.guard(() => this.segments.activate({ room, firstCommit, generation, useReserve }));
+  }
+
+  /** The least lap that is still needed; everything before it can be given up by the next commit. */
+  get neededTailLap(): number {
+    const { live } = this.segments;
+    const needed = live.find((segment) => this.index.segmentBytes(segment.id) > 0);
+    return (needed ?? live.at(-1))?.lap ?? 0;
+  }
+
+  /** Writes one commit to the head, which has room for it. Durable when it returns. */
+  append(append: Append): void {
+    this.requireSound();
+    const { segments } = this;
+    const { head } = segments;
+    assert(head !== undefined);
+    const number = this.lastCommit + 1;
+    const record = this.recordOf(append);
+    const { frames } = append;
+    const commit = { lap: head.lap, number, generation: this.generation, frames, record };
+    const { buffers, length, positions } = this.encoder.encode(commit);
+    assert(length <= segments.room);
+    const { fileSystem } = this.input;
+    const start = segments.appendAt;
+    this.guard(() => {
+      writeFully(fileSystem, head.handle, buffers, start);
+      fileSystem.datasync(head.handle);
+    });
+    segments.appendAt = start + length;
+    this.lastCommit = number;
+    this.frontiers = record.frontiers;
+    this.commits += 1;
+    this.bytesWritten += length;
+    for (const [i, frame] of frames.entries()) {
+      const { stream, sequence, generation, bytes } = frame;
+      const origin = frame.origin ?? number;
+      if (origin !== number) this.carryCommit = number;
+      const position = start + (positions[i] as number);
+      this.index.add(stream, {
+        sequence,
+        origin,
+        segment: head.id,
+        position,
+        length: bytes.length,
+        generation,
+      });
+    }
+    for (const tombstone of record.tombstones) this.index.remove(tombstone.stream, tombstone);
+    this.guard(() => segments.advanceTail(record.tailLap));
+  }
+
+  private recordOf(append: Append) {
+    return {
+      createdAtMs: this.input.clock.wallMs(),
+      // Computed before this commit makes anything dead: if it is torn, what it replaces is needed.
+      tailLap: this.neededTailLap,
+      settledCommit: this.settledCommit,
+      previousCarry: this.carryCommit,
+      frontiers: append.frontiers ?? this.frontiers,
+      origins: append.origins ?? [],
+      tombstones: append.tombstones ?? [],
+    };
+  }
+}

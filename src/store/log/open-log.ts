@@ -1,0 +1,229 @@
+/**
+ * Opens a directory as a log. Order: the lock, then reading, then the new generation durable in the
+ * superblock, and only then anything else that changes the directory.
+ */
+import { join } from 'node:path';
+import { TidemarkError } from '../../error.ts';
+import { type FileSystem, writeFully } from '../file-system.ts';
+import {
+  classifyDirectory,
+  type DirectoryOnDisk,
+  notAStore,
+  readDirectory,
+  type SegmentOnDisk,
+} from './directory.ts';
+import { HEADER_COPY_BYTES, HEADER_REGION_BYTES, parseSegmentFileName, SUPERBLOCK_BYTES } from './layout.ts';
+import type { DirectoryLock } from './lock.ts';
+import { LogStore } from './log-store.ts';
+import { LogWriter } from './log-writer.ts';
+import { type LogLimits, type LogOptions, type LogPorts, logLimits } from './options.ts';
+import { type RecoveredLog, recoverLog } from './recover.ts';
+import { encodeSegmentHeader } from './segment-header.ts';
+import { type Segment, Segments } from './segments.ts';
+import type { Superblock } from './superblock.ts';
+import { createSuperblock, writeSuperblockSlot } from './superblock-file.ts';
+
+export interface OpenedLog {
+  readonly store: LogStore;
+  readonly generation: bigint;
+  readonly frontiers: ReadonlyMap<string, bigint>;
+  readonly fellBack: RecoveredLog['fellBack'];
+  readonly lost: RecoveredLog['lost'];
+  readonly damage: RecoveredLog['damage'];
+}
+
+interface Opening {
+  readonly ports: LogPorts;
+  readonly limits: LogLimits;
+  readonly directory: string;
+}
+
+/**
+ * @throws ERR_TIDEMARK_NOT_A_STORE for a directory that is not ours, which is left untouched;
+ * ERR_TIDEMARK_DIRECTORY_LOCKED; ERR_TIDEMARK_UNSUPPORTED; ERR_TIDEMARK_STORE_FAILED when it cannot be read or written
+ */
+export function openLog(ports: LogPorts, directory: string, options: LogOptions): OpenedLog {
+  const limits = logLimits(options);
+  return withSystemErrors(directory, () => {
+    const { fileSystem } = ports;
+    // Looked at before the lock too: a lock file must not be left in somebody else's directory.
+    if (classifyDirectory(fileSystem, directory) === 'foreign') throw notAStore(directory);
+    fileSystem.makeDirectory(directory);
+    const { lockWaitMs } = limits;
+    const lock = ports.lockDirectory({ directory, mode: 'exclusive', waitMs: lockWaitMs });
+    try {
+      const opening = { ports, limits, directory };
+      if (classifyDirectory(fileSystem, directory) === 'empty') begin(opening);
+      const onDisk = readDirectory(fileSystem, directory, 'read-write');
+      try {
+        return resume(opening, onDisk, lock);
+      } catch (error) {
+        closeAll(fileSystem, onDisk);
+        throw error;
+      }
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  });
+}
+
+function begin({ ports, limits, directory }: Opening): void {
+  const superblock = {
+    directoryId: ports.newDirectoryId(),
+    counter: 1,
+    generation: 0,
+    durableCommit: 0,
+    carryCommit: 0,
+    settledCommit: 0,
+    perStream: limits.perStream,
+    diskBytes: limits.diskBytes,
+  };
+  createSuperblock({ fileSystem: ports.fileSystem, directory }, superblock);
+}
+
+function resume(opening: Opening, onDisk: DirectoryOnDisk, lock: DirectoryLock): OpenedLog {
+  const { ports, limits, directory } = opening;
+  const { fileSystem, clock } = ports;
+  const { perStream } = limits;
+  const recovered = recoverLog({ fileSystem, onDisk, perStream, depth: 'verify' });
+  const superblocks = new Superblocks(opening, onDisk);
+  const generation = recovered.generation + 1;
+  superblocks.write({ ...recovered, generation });
+  repair(opening, onDisk, recovered);
+  // Twice the superblock: while it is made anew, there are two.
+  const fixedBytes = 2 * SUPERBLOCK_BYTES + onDisk.foreignBytes;
+  const capacityBytes = limits.diskBytes - fixedBytes;
+  const segments = new Segments({
+    fileSystem,
+    directory,
+    limits,
+    directoryId: onDisk.directoryId,
+    capacityBytes,
+    live: recovered.live.map(asSegment),
+    free: onDisk.segments.filter((segment) => !recovered.live.includes(segment)).map(asSegment),
+    appendAt: recovered.appendAt ?? recovered.live.at(-1)?.size ?? 0,
+    nextLap: 1 + greatest(onDisk.segments.map(({ lap }) => lap)),
+    nextId: 1 + greatest(onDisk.segments.map(({ id }) => id)),
+  });
+  const { index, frontiers, lastCommit, carryCommit } = recovered;
+  const settledCommit = recovered.lowered ? lastCommit : recovered.settledCommit;
+  const state = { fileSystem, clock, segments, index, generation, frontiers, lastCommit, carryCommit };
+  const writer = new LogWriter({ ...state, settledCommit });
+  const seal = (sealed: LogWriter): void => superblocks.write(sealed);
+  const store = new LogStore({ ports, limits, writer, lock, fixedBytes, capacityBytes, seal });
+  if (recovered.lowered) settle(writer, recovered.settledCommit);
+  const { fellBack, lost, damage } = recovered;
+  return { store, generation: BigInt(generation), frontiers, fellBack, lost, damage };
+}
+
+/**
+ * Makes lowered frontiers durable, so that the damage behind them does not lower those of later commits
+ * again. Without room for it the next opening comes to the same frontiers by itself.
+ */
+function settle(writer: LogWriter, settledBefore: number): void {
+  const append = { frames: [] };
+  const bytes = writer.bytesOf(append);
+  if (writer.segments.room >= bytes || writer.activate(bytes, true)) writer.append(append);
+  else writer.settledCommit = settledBefore;
+}
+
+/** What of the log's state the superblock repeats. */
+interface Sealed {
+  readonly generation: number;
+  readonly lastCommit: number;
+  readonly carryCommit: number;
+  readonly settledCommit: number;
+}
+
+class Superblocks {
+  private readonly opening: Opening;
+  private readonly directoryId: Uint8Array;
+  private readonly isMissing: boolean;
+  private slot: number;
+  private counter: number;
+
+  constructor(opening: Opening, onDisk: DirectoryOnDisk) {
+    this.opening = opening;
+    this.directoryId = onDisk.directoryId;
+    this.isMissing = onDisk.superblock === undefined;
+    this.slot = onDisk.slot;
+    this.counter = onDisk.superblock?.counter ?? 0;
+  }
+
+  write(state: Sealed): void {
+    const { ports, limits, directory } = this.opening;
+    const place = { fileSystem: ports.fileSystem, directory };
+    this.counter += 1;
+    const superblock: Superblock = {
+      directoryId: this.directoryId,
+      counter: this.counter,
+      generation: state.generation,
+      durableCommit: state.lastCommit,
+      carryCommit: state.carryCommit,
+      settledCommit: state.settledCommit,
+      perStream: limits.perStream,
+      diskBytes: limits.diskBytes,
+    };
+    if (this.isMissing && this.counter === 1) {
+      createSuperblock(place, superblock);
+      this.counter += 1;
+      this.slot = 1;
+      return;
+    }
+    this.slot = 1 - this.slot;
+    writeSuperblockSlot(place, this.slot, superblock);
+  }
+}
+
+/** Removes what interrupted work left behind and makes both copies of each header whole again. */
+function repair({ ports, directory }: Opening, onDisk: DirectoryOnDisk, recovered: RecoveredLog): void {
+  const { fileSystem } = ports;
+  for (const name of onDisk.leftovers) {
+    if (parseSegmentFileName(name) !== undefined) fileSystem.unlink(join(directory, name));
+  }
+  for (const segment of recovered.live) {
+    const { header, damagedCopies, interrupted, handle } = segment;
+    if (header === undefined) continue;
+    const copies = interrupted ? [0, HEADER_COPY_BYTES] : damagedCopies;
+    for (const position of copies) {
+      writeFully(fileSystem, handle, [encodeSegmentHeader(header)], position);
+      fileSystem.datasync(handle);
+    }
+  }
+}
+
+function asSegment(segment: SegmentOnDisk): Segment {
+  const { id, handle, size, lap, fileBytes } = segment;
+  const reusable = fileBytes === size && size % HEADER_REGION_BYTES === 0;
+  return { id, handle, size, lap, reusable };
+}
+
+function closeAll(fileSystem: FileSystem, onDisk: DirectoryOnDisk): void {
+  for (const { handle } of onDisk.segments) {
+    try {
+      fileSystem.close(handle);
+    } catch {
+      // It was closed before the opening failed; the error that matters is the one that is on its way.
+    }
+  }
+}
+
+function greatest(numbers: readonly number[]): number {
+  return numbers.reduce((most, number) => Math.max(most, number), 0);
+}
+
+/** Errors of the operating system become errors of ours that say what to do. */
+export function withSystemErrors<T>(directory: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof TidemarkError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new TidemarkError(
+      'ERR_TIDEMARK_STORE_FAILED',
+      `${directory} cannot be used: ${reason}; check the path, its permissions and the disk`,
+      { cause: error },
+    );
+  }
+}

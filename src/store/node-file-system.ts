@@ -1,0 +1,51 @@
+/** The file system port on node:fs. Synchronous: it belongs to threads that may wait for the disk. */
+import fs from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { type FileSystem, type OpenMode, systemErrorCode } from './file-system.ts';
+
+const OPEN_FLAGS: Record<OpenMode, string> = { read: 'r', 'read-write': 'r+', create: 'wx+' };
+
+export const nodeFileSystem: FileSystem = {
+  open: (path, mode) => fs.openSync(path, OPEN_FLAGS[mode]),
+  close: (handle) => fs.closeSync(handle),
+  read: (handle, target, position) => fs.readSync(handle, target, 0, target.length, position),
+  writev: (handle, buffers, position) =>
+    buffers.length === 1
+      ? fs.writeSync(handle, buffers[0] as Uint8Array, 0, undefined, position)
+      : fs.writevSync(handle, buffers, position),
+  size: (handle) => fs.fstatSync(handle).size,
+  sync: (handle) => fs.fsyncSync(handle),
+  datasync: (handle) => fs.fdatasyncSync(handle),
+  syncDirectory,
+  rename: (from, to) => fs.renameSync(from, to),
+  unlink: (path) => fs.unlinkSync(path),
+  list(path) {
+    try {
+      return fs.readdirSync(path);
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  },
+  makeDirectory(path) {
+    const first = fs.mkdirSync(path, { recursive: true });
+    if (first === undefined) return;
+    // Each new name is durable only once the directory that holds it is.
+    const top = dirname(resolve(first));
+    for (let parent = dirname(resolve(path)); ; parent = dirname(parent)) {
+      syncDirectory(parent);
+      if (parent === top || parent === dirname(parent)) return;
+    }
+  },
+};
+
+function syncDirectory(path: string): void {
+  // Windows has no handle for a directory; its file systems journal names by themselves.
+  if (process.platform === 'win32') return;
+  const handle = fs.openSync(path, 'r');
+  try {
+    fs.fsyncSync(handle);
+  } finally {
+    fs.closeSync(handle);
+  }
+}
