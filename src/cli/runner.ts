@@ -6,7 +6,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { CheckpointEngine } from '../engine/engine.ts';
 import type { EngineOptions } from '../engine/options.ts';
 import type { JobSource } from './job.ts';
-import { errorLine, exitCodeOf, formatCount, type Terminal } from './output.ts';
+import { errorLine, exitCodeOf, formatCount, printable, type Terminal } from './output.ts';
 import { Progress } from './progress.ts';
 import { Pump } from './pump.ts';
 import { type FinalState, finalStates, StateDigest } from './state-digest.ts';
@@ -106,7 +106,7 @@ class Run {
 
   async complete(): Promise<RunSummary> {
     const { source, limit, crashAfter } = this.#plan;
-    const restored = this.#engine.receipt.restored;
+    const restored = this.#engine.receipt.streams;
     this.#say(restored);
     const pump = new Pump(
       {
@@ -138,7 +138,7 @@ class Run {
     await this.#engine.close();
     return summarize({
       ...final,
-      shards,
+      shards: shards.length,
       checkpoints: checkpoints.stored,
       checkpointBytes: checkpoints.storedBytes,
       durable: checkpoints.durable,
@@ -188,7 +188,7 @@ class Run {
     };
   }
 
-  #say(restored: RunnableEngine['receipt']['restored']): void {
+  #say(restored: RunnableEngine['receipt']['streams']): void {
     const { stderr } = this.#ports.terminal;
     const { name } = this.#plan.source;
     if (restored.length === 0) {
@@ -197,9 +197,14 @@ class Run {
     }
     const where = this.#from === undefined ? 'the start' : `offset ${formatCount(this.#from)}`;
     stderr.write(`restored ${formatCount(restored.length)} streams; reading ${name} on from ${where}\n`);
+    for (const { stream, reason } of this.#engine.receipt.lost) {
+      stderr.write(`stream ${printable(stream)} begins anew: ${reason}\n`);
+    }
     for (const { stream, fellBack, reason } of restored) {
       if (fellBack > 0)
-        stderr.write(`stream ${stream} fell back ${fellBack} checkpoints: ${reason ?? 'damage'}\n`);
+        stderr.write(
+          `stream ${printable(stream)} fell back ${fellBack} checkpoints: ${reason ?? 'damage'}\n`,
+        );
     }
   }
 

@@ -27,8 +27,9 @@ export class FakeEngine implements RunnableEngine {
   get receipt(): RunnableEngine['receipt'] {
     return {
       generation: 1n,
-      restored: this.#restored.map((stream) => ({ stream, sequence: 1n, generation: 1n, fellBack: 0 })),
+      streams: this.#restored.map((stream) => ({ stream, sequence: 1n, generation: 1n, fellBack: 0 })),
       lost: [],
+      positions: new Map(),
     };
   }
 
@@ -63,14 +64,23 @@ export class FakeEngine implements RunnableEngine {
   }
 
   metrics(): ReturnType<RunnableEngine['metrics']> {
-    const counted = {
+    const figures = {
+      ringUsedBytes: 0,
+      ringBytes: 0,
+      heapUsedBytes: 0,
+      heapBytes: 0,
+      applied: 0,
+      dropped: 0,
+    };
+    return {
       generation: 1,
       streams: this.states.size,
-      shards: 2,
+      shards: [0, 1].map((shard) => ({ shard, ...figures })),
       events: { accepted: this.applied, applied: this.applied, dropped: 3 },
       checkpoints: { stored: 40, durable: 30, storedBytes: 4_000, durableBytes: 3_000 },
+      memory: { bytes: 0, heapUsedBytes: 0, heapBytes: 0, frames: 0, frameBytes: 0 },
+      store: { commits: 1 },
     };
-    return counted as unknown as ReturnType<RunnableEngine['metrics']>;
   }
 
   async close(): Promise<void> {
