@@ -10,7 +10,14 @@
  * is a programming error and throws.
  */
 import { PageRuns } from './page-runs.ts';
-import { classOf, PAGE_BYTES, SIZE_CLASSES, type SizeClass, SLOT_BYTES_MAX, SLOT_BYTES_MIN } from './size-classes.ts';
+import {
+  classOf,
+  PAGE_BYTES,
+  SIZE_CLASSES,
+  type SizeClass,
+  SLOT_BYTES_MAX,
+  SLOT_BYTES_MIN,
+} from './size-classes.ts';
 
 const NONE = -1;
 /** Marks of `#spanClass`: a page is free or interior, or begins a large run. */
@@ -150,7 +157,12 @@ export class SlabAllocator {
     const slot = span < 0 ? NONE : (address - this.base - span * PAGE_BYTES) / sizeClass.slotBytes;
     const word = span * BITMAP_WORDS_PER_PAGE + (slot >>> 5);
     const bit = 1 << (slot & 31);
-    if (span < 0 || this.#spanClass[span] !== classIndex || !Number.isInteger(slot) || (this.#taken[word]! & bit) === 0) {
+    if (
+      span < 0 ||
+      this.#spanClass[span] !== classIndex ||
+      !Number.isInteger(slot) ||
+      (this.#taken[word]! & bit) === 0
+    ) {
       throw new RangeError(`no allocation of class ${sizeClass.slotBytes} at ${address}`);
     }
     this.#taken[word]! &= ~bit;
@@ -162,7 +174,8 @@ export class SlabAllocator {
       this.#link(span, classIndex);
     }
     // The last span with room stays, or else a stream that frees and allocates one frame would thrash.
-    if (used === 0 && !this.#isOnlySpanWithRoom(span, classIndex)) this.#releaseSpan(span, classIndex, sizeClass);
+    if (used === 0 && !this.#isOnlySpanWithRoom(span, classIndex))
+      this.#releaseSpan(span, classIndex, sizeClass);
   }
 
   #isOnlySpanWithRoom(span: number, classIndex: number): boolean {
@@ -199,7 +212,8 @@ export class SlabAllocator {
   }
 
   #releaseEmptySpans(): void {
-    for (let classIndex = 0; classIndex < SIZE_CLASSES.length; classIndex++) this.#releaseEmptySpan(classIndex);
+    for (let classIndex = 0; classIndex < SIZE_CLASSES.length; classIndex++)
+      this.#releaseEmptySpan(classIndex);
   }
 
   /** Gives back the empty span that a class may keep. It is alone on its list, so at the head. */

@@ -6,11 +6,13 @@ import type { BellTask } from './support/bell-worker.ts';
 import { Latch } from './support/latch.ts';
 import { Peer } from './support/peer.ts';
 
+const BELL_WORKER = new URL('./support/bell-worker.ts', import.meta.url);
+
 function startPeer(engine: SmallEngine, scenario: BellTask['scenario'], rounds = 0) {
   const reached = new Latch();
   const proceed = new Latch();
   const task: BellTask = { scenario, reached: reached.cell, proceed: proceed.cell, rounds };
-  return { reached, proceed, peer: new Peer('./bell-worker.ts', engine, task) };
+  return { reached, proceed, peer: new Peer(BELL_WORKER, engine, task) };
 }
 
 /** Lets everything happen that a ring has already caused. */

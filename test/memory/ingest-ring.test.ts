@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { IngestReader, IngestWriter, RECORD } from '../../src/memory/ingest-ring.ts';
-import { type Word, WORD, wordIndex } from '../../src/memory/layout.ts';
+import { WORD, type Word, wordIndex } from '../../src/memory/layout.ts';
 import { seeded } from '../support/random.ts';
 import { type SmallEngine, smallEngine, startIndicesAt } from './support/arena.ts';
 import { bytesOf, findDifference, type NumberedRecord, writeRecord } from './support/record.ts';

@@ -108,14 +108,17 @@ describe('a memory that is too small', () => {
 });
 
 test('every word that a second thread polls has a cache line pair of its own', () => {
-  const [first, second] = planArenas({ memoryBytes: 2 ** 22, shards: 2, ringBytes: 2 ** 12, heapBytesMin: 1 }) ?? [];
+  const [first, second] =
+    planArenas({ memoryBytes: 2 ** 22, shards: 2, ringBytes: 2 ** 12, heapBytesMin: 1 }) ?? [];
   if (first === undefined || second === undefined) throw new Error('the plan of the test is too small');
   const addresses = [MAIN_DOORBELL, MAIN_WAITING];
   for (const arena of [first, second]) {
     for (const word of Object.values(WORD)) addresses.push(wordIndex(arena, word) * 4);
   }
   expect(new Set(Object.values(WORD)).size).toBe(Object.keys(WORD).length);
-  expect(new Set(addresses.map((address) => Math.floor(address / LINE_PAIR_BYTES))).size).toBe(addresses.length);
+  expect(new Set(addresses.map((address) => Math.floor(address / LINE_PAIR_BYTES))).size).toBe(
+    addresses.length,
+  );
 });
 
 test('a heap region has a word of the span table for each of its pages', () => {

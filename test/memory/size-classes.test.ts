@@ -10,7 +10,8 @@ import {
 test('every length maps to the smallest class that holds it', () => {
   for (let bytes = 1; bytes <= SLOT_BYTES_MAX; bytes++) {
     const smallest = SIZE_CLASSES.findIndex(({ slotBytes }) => slotBytes >= bytes);
-    if (classOf(bytes) !== smallest) expect.fail(`${bytes} bytes map to class ${classOf(bytes)}, not ${smallest}`);
+    if (classOf(bytes) !== smallest)
+      expect.fail(`${bytes} bytes map to class ${classOf(bytes)}, not ${smallest}`);
   }
 });
 

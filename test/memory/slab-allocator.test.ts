@@ -141,14 +141,28 @@ describe('rebuild', () => {
     const owner = new SlabAllocator(heap);
     const slot = owner.allocate(100);
     const large = owner.allocate(40_000);
-    const tail = SIZE_CLASSES.find(({ slotBytes, spanPages, slots }) => slotBytes * slots < spanPages * PAGE_BYTES);
+    const tail = SIZE_CLASSES.find(
+      ({ slotBytes, spanPages, slots }) => slotBytes * slots < spanPages * PAGE_BYTES,
+    );
     const waste = owner.allocate(tail?.slotBytes ?? 0) + (tail?.slotBytes ?? 0) * (tail?.slots ?? 0);
     const impossible: readonly (readonly { address: number; bytes: number }[])[] = [
-      [{ address: slot, bytes: 100 }, { address: slot, bytes: 100 }],
-      [{ address: slot, bytes: 100 }, { address: slot, bytes: 200 }],
-      [{ address: slot, bytes: 100 }, { address: slot, bytes: 40_000 }],
+      [
+        { address: slot, bytes: 100 },
+        { address: slot, bytes: 100 },
+      ],
+      [
+        { address: slot, bytes: 100 },
+        { address: slot, bytes: 200 },
+      ],
+      [
+        { address: slot, bytes: 100 },
+        { address: slot, bytes: 40_000 },
+      ],
       [{ address: slot + 16, bytes: 100 }],
-      [{ address: large, bytes: 40_000 }, { address: large + 4 * PAGE_BYTES, bytes: 40_000 }],
+      [
+        { address: large, bytes: 40_000 },
+        { address: large + 4 * PAGE_BYTES, bytes: 40_000 },
+      ],
       [{ address: large + 16, bytes: 40_000 }],
       [{ address: large, bytes: 100 }],
       [{ address: waste, bytes: tail?.slotBytes ?? 0 }],

@@ -7,9 +7,10 @@ import { seeded } from '../support/random.ts';
 import { type SmallEngine, smallEngine, startIndicesAt } from './support/arena.ts';
 import { Peer } from './support/peer.ts';
 import { bytesOf, writeRecord } from './support/record.ts';
-import { entryWord, RecordSequence, type TrafficReport } from './support/traffic.ts';
+import { entryWord, RecordSequence, type TrafficReport, type TrafficTask } from './support/traffic.ts';
 
 const RECORDS = 1_000_000;
+const TRAFFIC_WORKER = new URL('./support/traffic-worker.ts', import.meta.url);
 
 /** The main thread's side: writes records, checks every completion and returns it. */
 class MainSide {
@@ -84,10 +85,12 @@ class MainSide {
       if (word === 0) return hasTaken;
       for (let i = 0; i < COMPLETION_ENTRY_BYTES / 4; i++) {
         const found = u32[word + i];
-        if (found !== entryWord(this.#seed, this.completed, i)) expect.fail(`completion ${this.completed} is wrong`);
+        if (found !== entryWord(this.#seed, this.completed, i))
+          expect.fail(`completion ${this.completed} is wrong`);
       }
       this.#completions.consume();
-      for (let i = 0; i < RETURN_ENTRY_BYTES / 4; i++) u32[back + i] = entryWord(this.#seed, this.completed, i);
+      for (let i = 0; i < RETURN_ENTRY_BYTES / 4; i++)
+        u32[back + i] = entryWord(this.#seed, this.completed, i);
       this.#returns.publish();
       this.completed++;
       hasTaken = true;
@@ -105,7 +108,8 @@ for (const [name, start] of [
       const engine = smallEngine(4_096);
       startIndicesAt(engine, start);
       const main = new MainSide(engine, random.seed);
-      await using peer = new Peer('./traffic-worker.ts', engine, { seed: random.seed, records: RECORDS });
+      const task: TrafficTask = { seed: random.seed, records: RECORDS };
+      await using peer = new Peer(TRAFFIC_WORKER, engine, task);
       const report = peer.report() as Promise<TrafficReport>;
       // The worker reports early only when something was wrong.
       await Promise.race([main.run(), report]);

@@ -6,7 +6,7 @@ import { Latch } from './latch.ts';
 import { engineOf, type PeerData } from './peer.ts';
 
 /** Far beyond a test's time limit: only a ring ends such a sleep. */
-export const FOREVER_MS = 2 ** 30;
+const FOREVER_MS = 2 ** 30;
 
 export interface BellTask {
   readonly scenario: 'sleep' | 'sleep-when-work-is-there' | 'ring-main' | 'alternate';

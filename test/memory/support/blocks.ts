@@ -1,7 +1,7 @@
 /** A slow and obvious model of what an allocator has handed out. */
 import { expect } from 'vitest';
-import type { HeapRegion, SlabAllocator } from '../../../src/memory/slab-allocator.ts';
 import { classOf, PAGE_BYTES, SIZE_CLASSES, SLOT_BYTES_MAX } from '../../../src/memory/size-classes.ts';
+import type { HeapRegion, SlabAllocator } from '../../../src/memory/slab-allocator.ts';
 import type { Random } from '../../support/random.ts';
 
 export interface Block {
@@ -10,7 +10,7 @@ export interface Block {
 }
 
 /** What `bytes` bytes take of the heap. */
-export function paddedBytes(bytes: number): number {
+function paddedBytes(bytes: number): number {
   if (bytes > SLOT_BYTES_MAX) return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
   return SIZE_CLASSES[classOf(bytes)]?.slotBytes ?? 0;
 }
@@ -59,12 +59,9 @@ export class Blocks {
 }
 
 /** Allocates and frees at random, so that the heap fills up and empties in turns. */
-export function churn(work: {
-  allocator: SlabAllocator;
-  blocks: Blocks;
-  random: Random;
-  steps: number;
-}): { refused: number } {
+export function churn(work: { allocator: SlabAllocator; blocks: Blocks; random: Random; steps: number }): {
+  refused: number;
+} {
   const { allocator, blocks, random } = work;
   let refused = 0;
   for (let step = 0; step < work.steps; step++) {

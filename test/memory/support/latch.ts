@@ -21,6 +21,7 @@ export class Latch {
 
   /** Blocks this thread, also the main one: nothing else is to happen there meanwhile. */
   wait(): void {
-    if (Atomics.wait(this.cell, 0, 0, WAIT_MS_MAX) === 'timed-out') throw new Error('a latch was never opened');
+    if (Atomics.wait(this.cell, 0, 0, WAIT_MS_MAX) === 'timed-out')
+      throw new Error('a latch was never opened');
   }
 }

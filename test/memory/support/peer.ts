@@ -1,4 +1,4 @@
-/** Starts a worker of this folder on an engine's memory and waits for what it reports. */
+/** Starts a worker on an engine's memory and waits for what it reports. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { EngineMemory } from '../../../src/memory/engine-memory.ts';
@@ -15,9 +15,9 @@ export class Peer<Task> implements AsyncDisposable {
   readonly #worker: Worker;
   readonly #report: Promise<unknown>;
 
-  constructor(file: string, engine: SmallEngine, task: Task) {
+  constructor(file: URL, engine: SmallEngine, task: Task) {
     const workerData: PeerData<Task> = { memory: engine.memory.memory, arena: engine.arena, task };
-    this.#worker = new Worker(new URL(file, import.meta.url), { workerData });
+    this.#worker = new Worker(file, { workerData });
     this.#report = once(this.#worker, 'message').then(([message]: unknown[]) => message);
     // Whoever does not ask for the report learns of a failure by its latches.
     this.#report.catch(() => undefined);

@@ -69,7 +69,8 @@ function readRecords(): boolean {
     if (address === 0) break;
     failure ??= findDifference(memory, address, sequence.next());
     reader.advance(address);
-    for (let i = 0; i < COMPLETION_ENTRY_BYTES / 4; i++) memory.u32[completion + i] = entryWord(seed, read, i);
+    for (let i = 0; i < COMPLETION_ENTRY_BYTES / 4; i++)
+      memory.u32[completion + i] = entryWord(seed, read, i);
     completions.publish();
     read++;
     count++;

@@ -1,0 +1,82 @@
+/**
+ * The codec suite: a live state to bytes and back, for each shape, against what people would use instead
+ * and against bare copying.
+ *
+ *   encode-body  image to body                    gather    heap operators to a whole frame
+ *   encode       image to a whole frame           decode    body to a state, everything materialised
+ *   view         frame verified, one operator and one offset read
+ *   checksum     of a frame's bytes
+ *
+ * Rivals have no checksum; where ours has one they get a CRC-32 of their bytes, as a person would add.
+ */
+import { crc32 } from 'node:zlib';
+import { encodeFrame } from '../src/codec/frame.ts';
+import {
+  bodyToModel,
+  copying,
+  frameChecksum,
+  frameCrc,
+  frameToView,
+  imageToBody,
+  imageToFrame,
+  modelToBody,
+  modelToFrame,
+  toModel,
+} from './codec-subjects.ts';
+import { LiveStreams } from './live-stream.ts';
+import { makeMemoryCopy } from './memory-copy.ts';
+import { RivalVersions } from './rival-subjects.ts';
+import { destinationBytes, NODE_RIVALS } from './rivals.ts';
+import { makeVersions, SHAPES, type Shape } from './shapes.ts';
+import { measureCase, type Subject, type Suite } from './suite.ts';
+
+/** Places that rivals write to in turn. */
+const DESTINATIONS = 8;
+
+export const suite: Suite = {
+  name: 'codec',
+  async *run(options) {
+    for (const shape of SHAPES) {
+      for (const [name, subjects] of casesOf(shape)) {
+        yield measureCase({ suite: 'codec', case: `${name}/${shape.name}` }, subjects, options);
+      }
+    }
+  },
+};
+
+function* casesOf(shape: Shape): Generator<readonly [name: string, subjects: readonly Subject[]]> {
+  const states = makeVersions(shape);
+  const models = states.map(toModel);
+  const slots = new LiveStreams(states, 'slot');
+  const copy = makeMemoryCopy(slots.memory);
+  const destinations = Array.from({ length: DESTINATIONS }, () =>
+    Buffer.alloc(destinationBytes(slots.bodyBytes)),
+  );
+  const rivals = NODE_RIVALS.map((rival) => new RivalVersions(rival, states, destinations));
+  yield [
+    'encode-body',
+    [
+      imageToBody(slots),
+      modelToBody(models, states),
+      ...rivals.map((rival) => rival.encoding()),
+      copying(slots, copy, slots.bodyBytes),
+    ],
+  ];
+  yield [
+    'encode',
+    [
+      imageToFrame(slots),
+      modelToFrame(models, states),
+      ...rivals.map((rival) => rival.encoding(crc32)),
+      copying(slots, copy, slots.frameBytes),
+    ],
+  ];
+  yield [
+    'gather',
+    [imageToFrame(new LiveStreams(states, 'heap')), ...rivals.map((rival) => rival.encoding(crc32))],
+  ];
+  const frames = models.map((model) => encodeFrame(model));
+  yield ['view', [frameToView(frames, states, shape), ...rivals.map((rival) => rival.reading(shape))]];
+  yield ['decode', [bodyToModel(models, states), ...rivals.map((rival) => rival.decoding())]];
+  yield ['checksum', [frameChecksum(frames), frameCrc(frames)]];
+}

@@ -1,0 +1,81 @@
+/**
+ * The operators of the engine suite; runs on the shards. The part of a stream's name before the dash
+ * says which case it belongs to.
+ */
+import type { HeapOperator, Operator, SlotOperator } from '../src/index.ts';
+
+export const LARGE_SLOT_BYTES = 65_536;
+/** A large slot is written to in this many places in turn. */
+const LARGE_STEP_BYTES = 64;
+
+/** u32 events, u32 sum of the payloads' first bytes. */
+const counter: SlotOperator = {
+  kind: 'slot',
+  name: 'counter',
+  version: 1,
+  bytes: 8,
+  process(event, slot) {
+    slot.view.setUint32(0, slot.view.getUint32(0, true) + 1, true);
+    slot.view.setUint32(4, slot.view.getUint32(4, true) + (event.payload[0] as number), true);
+  },
+};
+
+/** As the counter, and every event leaves its number somewhere else in the slot. */
+const large: SlotOperator = {
+  kind: 'slot',
+  name: 'large',
+  version: 1,
+  bytes: LARGE_SLOT_BYTES,
+  process(event, slot) {
+    const count = slot.view.getUint32(0, true) + 1;
+    slot.view.setUint32(0, count, true);
+    slot.view.setUint32(4, slot.view.getUint32(4, true) + (event.payload[0] as number), true);
+    slot.view.setUint32(8 + ((count * LARGE_STEP_BYTES) % (LARGE_SLOT_BYTES - 16)), count, true);
+  },
+};
+
+/** What the payloads of `ingest/json` say. */
+export interface Reading {
+  readonly sensor: string;
+  readonly kind: string;
+  readonly value: number;
+  readonly place: { readonly latitude: number; readonly longitude: number };
+  readonly note: string;
+}
+
+export interface Aggregate {
+  count: number;
+  total: number;
+  greatest: number;
+  byKind: Record<string, number>;
+}
+
+const aggregate: HeapOperator<Aggregate> = {
+  kind: 'heap',
+  name: 'aggregate',
+  version: 1,
+  create: () => ({ count: 0, total: 0, greatest: 0, byKind: {} }),
+  process(event, state) {
+    const reading = JSON.parse(event.text()) as Reading;
+    state.count++;
+    state.total += reading.value;
+    state.greatest = Math.max(state.greatest, reading.value);
+    state.byKind[reading.kind] = (state.byKind[reading.kind] ?? 0) + 1;
+  },
+  snapshot(state) {
+    // Kinds in the order of their names: equal states are to give equal bytes.
+    const byKind = Object.entries(state.byKind).sort(([a], [b]) => (a < b ? -1 : 1));
+    return Buffer.from(JSON.stringify({ ...state, byKind: Object.fromEntries(byKind) }));
+  },
+  restore: (bytes) => JSON.parse(Buffer.from(bytes).toString()) as Aggregate,
+};
+
+const OPERATORS: Readonly<Record<string, readonly Operator[]>> = {
+  slots: [counter],
+  large: [large],
+  json: [aggregate],
+};
+
+export default function operatorsOf(stream: string): readonly Operator[] {
+  return OPERATORS[stream.slice(0, stream.indexOf('-'))] ?? [];
+}

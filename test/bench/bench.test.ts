@@ -1,0 +1,98 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const MAIN = fileURLToPath(new URL('../../bench/main.ts', import.meta.url));
+
+interface Outcome {
+  readonly code: unknown;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function runBench(...args: readonly string[]): Promise<Outcome> {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[unknown]>,
+  ]);
+  return { code, stdout, stderr };
+}
+
+interface Line {
+  readonly suite: string;
+  readonly case: string;
+  readonly subject: string;
+  readonly nsPerOp: number;
+  readonly bytesPerOp: number;
+  readonly samples: number;
+}
+
+function parseLines(stdout: string): Line[] {
+  return stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line);
+}
+
+function requireForm(lines: readonly Line[], suite: string): void {
+  for (const line of lines) {
+    expect(Object.keys(line)).toEqual(['suite', 'case', 'subject', 'nsPerOp', 'bytesPerOp', 'samples']);
+    expect(line.suite).toBe(suite);
+    expect(line.nsPerOp).toBeGreaterThan(0);
+    expect(line.bytesPerOp).toBeGreaterThan(0);
+    expect(line.samples).toBeGreaterThanOrEqual(1);
+  }
+  const names = lines.map((line) => `${line.case} ${line.subject}`);
+  expect(new Set(names).size).toBe(names.length);
+}
+
+describe('npm run bench', () => {
+  test('codec --smoke --json prints one object a line for every shape, case and subject', async () => {
+    const { code, stdout, stderr } = await runBench('codec', '--smoke', '--json');
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    const lines = parseLines(stdout);
+    requireForm(lines, 'codec');
+    const cases = new Set(lines.map((line) => line.case));
+    for (const shape of ['empty', 'small', 'medium', 'large', 'xl', 'wide']) {
+      for (const name of ['encode-body', 'encode', 'gather', 'view', 'decode', 'checksum']) {
+        expect(cases).toContain(`${name}/${shape}`);
+      }
+    }
+    for (const line of lines) expect(line.samples).toBeGreaterThanOrEqual(7);
+    for (const name of cases) {
+      expect(lines.filter((line) => line.case === name).map((line) => line.subject)).toContain('tidemark');
+    }
+    const limited = lines.filter((line) => line.subject === 'memcpy').map((line) => line.case.split('/')[0]);
+    expect(new Set(limited)).toEqual(new Set(['encode-body', 'encode']));
+  });
+
+  test('engine --smoke --json prints one object a line for every case', async () => {
+    const { code, stdout, stderr } = await runBench('engine', '--smoke', '--json');
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    const lines = parseLines(stdout);
+    requireForm(lines, 'engine');
+    expect(lines.map((line) => line.case)).toEqual([
+      'ingest/slots',
+      'ingest/no-checkpoints',
+      'ingest/json',
+      'ingest/large-state',
+    ]);
+  });
+
+  test.each([
+    ['a suite that does not exist', ['nonsense'], /unknown suite 'nonsense'; there are codec, engine/],
+    ['an option that does not exist', ['codec', '--nonsense'], /nonsense/],
+  ])('%s is answered with exit code 2 and one line', async (_, args, message) => {
+    const { code, stdout, stderr } = await runBench(...args);
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(message);
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+  });
+});
