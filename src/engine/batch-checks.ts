@@ -47,7 +47,8 @@ export function checkSingle(event: Event, router: Router, limits: BatchLimits): 
   const known = router.stream(stream);
   const brings = event.sequence !== undefined;
   if (known === undefined) requireRoom('streams', router.streamCount + 1, limits.maxStreams);
-  else if (known.bringsSequences !== undefined && known.bringsSequences !== brings) throw mixedSequences(stream, brings);
+  else if (known.bringsSequences !== undefined && known.bringsSequences !== brings)
+    throw mixedSequences(stream, brings);
   if (source === undefined || offset === undefined) return;
   const progress = router.source(source);
   if (progress === undefined) requireRoom('sources', router.sourceCount + 1, limits.maxSources);
@@ -64,9 +65,13 @@ function requireRoom(what: 'streams' | 'sources', count: number, most: number): 
 
 function mixedSequences(stream: string, brings: boolean): Error {
   const [now, before] = brings ? ['has', 'had none'] : ['has no', 'had one'];
-  return invalidArgument(`an event of stream '${stream}' ${now} sequence, the ones before ${before}; a stream does one or the other`);
+  return invalidArgument(
+    `an event of stream '${stream}' ${now} sequence, the ones before ${before}; a stream does one or the other`,
+  );
 }
 
 function offsetWentBack(source: string, offset: U64, last: U64): Error {
-  return invalidArgument(`offsets of source '${source}' never decrease in push order, got ${offset} after ${last}`);
+  return invalidArgument(
+    `offsets of source '${source}' never decrease in push order, got ${offset} after ${last}`,
+  );
 }

@@ -104,7 +104,8 @@ export class CommitPipeline {
     this.kick();
     if (this.#isCommitting || this.#isStopped) return;
     if (this.#waiters.length > 0) this.#begin();
-    else if (this.#hasNewFrontiers()) this.#timer = setTimeout(() => this.#commitLateFrontiers(), FRONTIER_DELAY_MS).unref();
+    else if (this.#hasNewFrontiers())
+      this.#timer = setTimeout(() => this.#commitLateFrontiers(), FRONTIER_DELAY_MS).unref();
   }
 
   #commitLateFrontiers(): void {

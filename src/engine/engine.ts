@@ -16,7 +16,7 @@ import type { EngineMemory } from '../memory/engine-memory.ts';
 import { WORD } from '../memory/layout.ts';
 import type { RecoveryReceipt } from '../recovery/receipt.ts';
 import { CentralStore, type StoredFrame } from '../store/central-store.ts';
-import { checkBatch, checkSingle, type BatchLimits } from './batch-checks.ts';
+import { type BatchLimits, checkBatch, checkSingle } from './batch-checks.ts';
 import { CommitPipeline } from './commit-pipeline.ts';
 import { CompletionReader } from './completion-reader.ts';
 import { Durability } from './durability.ts';
@@ -28,7 +28,7 @@ import { type EngineEvents, type EngineMetrics, sumMetrics } from './metrics.ts'
 import { type EngineOptions, invalidArgument, type ResolvedOptions, resolveOptions } from './options.ts';
 import type { RoutedStream, Router } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
-import { type Startup, prepare, startShards } from './startup.ts';
+import { prepare, type Startup, startShards } from './startup.ts';
 import type { StoreConnection } from './store-connection.ts';
 import { writableOver } from './writable.ts';
 
@@ -171,7 +171,8 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     this.#requireOpen();
     if (stream === undefined) return this.#checkpointAll();
     const routed = this.#router.stream(stream);
-    if (routed === undefined) throw new TidemarkError('ERR_TIDEMARK_NOT_FOUND', `no stream '${stream}' is known`);
+    if (routed === undefined)
+      throw new TidemarkError('ERR_TIDEMARK_NOT_FOUND', `no stream '${stream}' is known`);
     const marks: Marks = new Map();
     await this.#ingest.requestCheckpoint(routed, marks, () => this.#rejection());
     await this.#untilSettled(marks);
@@ -185,7 +186,8 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     const routed = this.#router.stream(stream);
     const frame = routed?.newest;
     // A copy first: the shard may reuse the memory as soon as the frame is evicted.
-    if (frame !== undefined) return decodeFrame(this.#memory.u8.slice(frame.address, frame.address + frame.bytes));
+    if (frame !== undefined)
+      return decodeFrame(this.#memory.u8.slice(frame.address, frame.address + frame.bytes));
     const view = await this.#connection?.store.read(stream);
     return view?.toState();
   }
@@ -238,12 +240,16 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     });
     this.#planTurn();
     startShards(startup, this.#options, (error) => this.#fail(error));
+    const { startTimeoutMs } = this.#options;
+    const timer = setTimeout(() => this.#fail(startTimedOut(startTimeoutMs)), startTimeoutMs);
     try {
       await ready;
       this.#state = 'open';
     } catch (error) {
       await this.#release(false);
       throw error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -287,7 +293,11 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     this.#failure =
       error instanceof TidemarkError
         ? error
-        : new TidemarkError('ERR_TIDEMARK_STORE_FAILED', `the store failed: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+        : new TidemarkError(
+            'ERR_TIDEMARK_STORE_FAILED',
+            `the store failed: ${error instanceof Error ? error.message : String(error)}`,
+            { cause: error },
+          );
     const reason = (): Error => this.#rejection();
     this.#commits?.stop();
     this.#ingest.failAll();
@@ -305,7 +315,8 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       store: this.#connection.store,
       central: this.#central,
       generation: this.generation,
-      frontiers: (pending: Iterable<{ source: number; offset: bigint }>) => computeFrontiers(this.#router.sources(), pending),
+      frontiers: (pending: Iterable<{ source: number; offset: bigint }>) =>
+        computeFrontiers(this.#router.sources(), pending),
       onDurable: (frames: readonly StoredFrame[], through: number) => this.#onDurable(frames, through),
       onFrontier: (source: string, offset: bigint) => this.#emitSafely('frontier', { source, offset }),
       onError: (error: unknown) => this.#fail(error),
@@ -338,9 +349,12 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   #isDurablePush(options: PushOptions | undefined): boolean {
     const until = options?.until ?? 'accepted';
     if (until === 'accepted') return false;
-    if (until !== 'durable') throw invalidArgument(`until must be 'accepted' or 'durable', got ${JSON.stringify(until)}`);
+    if (until !== 'durable')
+      throw invalidArgument(`until must be 'accepted' or 'durable', got ${JSON.stringify(until)}`);
     if (this.#connection === undefined) {
-      throw invalidArgument("until: 'durable' needs a directory or a store; this engine keeps checkpoints in memory only");
+      throw invalidArgument(
+        "until: 'durable' needs a directory or a store; this engine keeps checkpoints in memory only",
+      );
     }
     return true;
   }
@@ -412,7 +426,8 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
 
   #serveMemory(): void {
     for (const shard of this.#shards) {
-      if (serveMemory(shard, this.#central)) this.#emitSafely('pressure', { shard: shard.index, what: 'memory' });
+      if (serveMemory(shard, this.#central))
+        this.#emitSafely('pressure', { shard: shard.index, what: 'memory' });
     }
   }
 
@@ -426,7 +441,8 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   }
 
   #clearSpaceWanted(): void {
-    for (const shard of this.#shards) if (shard.words.get(WORD.spaceWanted) === 1) shard.words.set(WORD.spaceWanted, 0);
+    for (const shard of this.#shards)
+      if (shard.words.get(WORD.spaceWanted) === 1) shard.words.set(WORD.spaceWanted, 0);
   }
 
   #onReady(shard: ShardHandle): void {
@@ -456,7 +472,12 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       this.#durable.count++;
       this.#durable.bytes += frame.bytes;
       this.#durability.settle(frame.stream as RoutedStream, frame.seen);
-      if (isHeard) this.#emitSafely('durable', { stream: frame.stream.name, sequence: frame.sequence, bytes: frame.bytes });
+      if (isHeard)
+        this.#emitSafely('durable', {
+          stream: frame.stream.name,
+          sequence: frame.sequence,
+          bytes: frame.bytes,
+        });
     }
     this.#durability.settleThrough(through);
     this.#serveMemory();
@@ -500,6 +521,16 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   #rejection(): TidemarkError {
     const failure = this.#failure;
     if (failure === undefined) return new TidemarkError('ERR_TIDEMARK_CLOSED', 'the engine is closed');
-    return new TidemarkError(failure.code, failure.message, { cause: failure.cause ?? failure, retryable: failure.retryable });
+    return new TidemarkError(failure.code, failure.message, {
+      cause: failure.cause ?? failure,
+      retryable: failure.retryable,
+    });
   }
+}
+
+function startTimedOut(ms: number): TidemarkError {
+  return new TidemarkError(
+    'ERR_TIDEMARK_OPERATORS_MODULE',
+    `the shards were not ready within ${ms} ms: the operators module does not finish loading, or there is much to restore; then raise startTimeoutMs`,
+  );
 }

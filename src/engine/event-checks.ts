@@ -15,11 +15,13 @@ export function payloadBytes(payload: Uint8Array | string): number {
  * @throws ERR_TIDEMARK_INVALID_ARGUMENT, ERR_TIDEMARK_PAYLOAD_TOO_LARGE
  */
 export function checkEvent(event: Event, recordBytesMax: number): void {
-  if (event === null || typeof event !== 'object') throw invalidArgument(`an event is an object, got ${typeof event}`);
+  if (event === null || typeof event !== 'object')
+    throw invalidArgument(`an event is an object, got ${typeof event}`);
   const { stream, payload, source, offset, nextOffset } = event;
   checkName(stream, 'event.stream', recordBytesMax);
   if (typeof payload === 'string') {
-    if (!payload.isWellFormed()) throw invalidArgument('event.payload is a string with an unpaired surrogate; push bytes instead');
+    if (!payload.isWellFormed())
+      throw invalidArgument('event.payload is a string with an unpaired surrogate; push bytes instead');
   } else if (!(payload instanceof Uint8Array)) {
     throw invalidArgument('event.payload must be a string or a Uint8Array');
   }
@@ -33,7 +35,8 @@ export function checkEvent(event: Event, recordBytesMax: number): void {
   if (event.sequence !== undefined) checkU64(event.sequence, 'event.sequence');
   if (event.watermarkNs !== undefined) checkU64(event.watermarkNs, 'event.watermarkNs');
   if (source === undefined) {
-    if (offset !== undefined || nextOffset !== undefined) throw invalidArgument('an event with an offset must name its source');
+    if (offset !== undefined || nextOffset !== undefined)
+      throw invalidArgument('an event with an offset must name its source');
     return;
   }
   checkName(source, 'event.source', recordBytesMax);
@@ -50,17 +53,21 @@ export function nextOffsetOf(offset: U64, nextOffset: U64 | undefined): U64 {
 
 function checkNext(offset: U64, nextOffset: U64 | undefined): void {
   if (nextOffset === undefined) {
-    if (offset === U64_MAX) throw invalidArgument('event.offset is the greatest u64, which leaves no next offset');
+    if (offset === U64_MAX)
+      throw invalidArgument('event.offset is the greatest u64, which leaves no next offset');
     return;
   }
   checkU64(nextOffset, 'event.nextOffset');
   if (nextOffset <= offset) {
-    throw invalidArgument(`event.nextOffset must be greater than event.offset, got ${nextOffset} after ${offset}`);
+    throw invalidArgument(
+      `event.nextOffset must be greater than event.offset, got ${nextOffset} after ${offset}`,
+    );
   }
 }
 
 function checkName(name: unknown, what: string, recordBytesMax: number): void {
-  if (typeof name !== 'string' || !name.isWellFormed()) throw invalidArgument(`${what} must be a well-formed string`);
+  if (typeof name !== 'string' || !name.isWellFormed())
+    throw invalidArgument(`${what} must be a well-formed string`);
   // A UTF-16 unit takes at most three bytes of UTF-8.
   if (name.length * 3 + AT.name + 8 > recordBytesMax) {
     throw invalidArgument(`${what} of ${name.length} characters is too long for memory.ringBytes`);
@@ -73,5 +80,7 @@ function checkU64(value: unknown, what: string): void {
   } else if (typeof value === 'bigint' && value >= 0n && value <= U64_MAX) {
     return;
   }
-  throw invalidArgument(`${what} must be an unsigned 64-bit integer: a bigint, or a safe non-negative integer, got ${String(value)}`);
+  throw invalidArgument(
+    `${what} must be an unsigned 64-bit integer: a bigint, or a safe non-negative integer, got ${String(value)}`,
+  );
 }

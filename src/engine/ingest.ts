@@ -75,7 +75,11 @@ export class Ingest {
   }
 
   /** Resolves when all `events`, which are checked, are accepted. `onReject` makes the error when they never will be. */
-  accept(events: readonly Event[], marks: Marks | undefined, onReject: (accepted: number) => Error): Promise<void> {
+  accept(
+    events: readonly Event[],
+    marks: Marks | undefined,
+    onReject: (accepted: number) => Error,
+  ): Promise<void> {
     return this.#enqueue({ events, marks, checkpoint: undefined }, onReject);
   }
 
@@ -131,7 +135,8 @@ export class Ingest {
       touched.add(shard);
       push.next++;
     }
-    if (isComplete && push.checkpoint !== undefined) isComplete = this.#writeCheckpoint(push.checkpoint, push.marks);
+    if (isComplete && push.checkpoint !== undefined)
+      isComplete = this.#writeCheckpoint(push.checkpoint, push.marks);
     for (const shard of touched) shard.publish();
     return isComplete;
   }
@@ -157,9 +162,13 @@ export class Ingest {
     const { router } = this.#ports;
     const stream = router.stream(event.stream) ?? router.addStream(event.stream);
     const shard = this.#ports.shards[stream.shard] as ShardHandle;
-    if (!stream.isDefined && !this.#define(shard, RECORD.defineStream, stream.index, stream.name)) return this.#full(stream);
+    if (!stream.isDefined && !this.#define(shard, RECORD.defineStream, stream.index, stream.name))
+      return this.#full(stream);
     stream.isDefined = true;
-    const source = event.source === undefined ? undefined : (router.source(event.source) ?? router.addSource(event.source));
+    const source =
+      event.source === undefined
+        ? undefined
+        : (router.source(event.source) ?? router.addSource(event.source));
     if (source !== undefined && source.isDefinedOn[stream.shard] !== true) {
       if (!this.#define(shard, RECORD.defineSource, source.index, source.name)) return this.#full(stream);
       source.isDefinedOn[stream.shard] = true;

@@ -55,12 +55,17 @@ export function sumMetrics(facts: {
   frames: { count: number; bytes: number };
   commits: number;
 }): EngineMetrics {
-  const sum = (of: (shard: ShardMetrics) => number): number => facts.shards.reduce((total, shard) => total + of(shard), 0);
+  const sum = (of: (shard: ShardMetrics) => number): number =>
+    facts.shards.reduce((total, shard) => total + of(shard), 0);
   return {
     generation: Number(facts.generation),
     streams: facts.streams,
     shards: facts.shards,
-    events: { accepted: facts.accepted, applied: sum((shard) => shard.applied), dropped: sum((shard) => shard.dropped) },
+    events: {
+      accepted: facts.accepted,
+      applied: sum((shard) => shard.applied),
+      dropped: sum((shard) => shard.dropped),
+    },
     checkpoints: {
       stored: facts.stored.count,
       durable: facts.durable.count,

@@ -1,11 +1,13 @@
 /** The options of `CheckpointEngine.open`: their defaults, their limits and the relations between them. */
 import { availableParallelism } from 'node:os';
+import { isAbsolute } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { CheckpointPolicy } from '../checkpoint/schedule.ts';
 import { TidemarkError } from '../error.ts';
 import type { CheckpointStore } from '../store/contract.ts';
 
 export interface EngineOptions {
-  /** Module whose default export makes the operators of a stream; imported on every shard. */
+  /** URL or absolute path of the module whose default export makes a stream's operators; every shard imports it. */
   readonly operators: URL | string;
   /** Embedded durable log; at most one of `directory` and `store`. Neither: memory only. */
   readonly directory?: string | undefined;
@@ -15,18 +17,22 @@ export interface EngineOptions {
   readonly shards?: number | undefined;
   /** When a stream is checkpointed; whichever trigger comes first. */
   readonly checkpoint?: CheckpointPolicy | undefined;
-  readonly retain?: {
-    /** Checkpoints kept of a stream. Default 3. */
-    readonly perStream?: number | undefined;
-    /** Hard limit of the directory's size in bytes. Default 1 GiB. */
-    readonly diskBytes?: number | undefined;
-  } | undefined;
-  readonly memory?: {
-    /** Shared memory of the whole engine in bytes, at most 4 GiB. Default 512 MiB. */
-    readonly bytes?: number | undefined;
-    /** Ingest ring of each shard in bytes, a power of two. Default 8 MiB. */
-    readonly ringBytes?: number | undefined;
-  } | undefined;
+  readonly retain?:
+    | {
+        /** Checkpoints kept of a stream. Default 3. */
+        readonly perStream?: number | undefined;
+        /** Hard limit of the directory's size in bytes. Default 1 GiB. */
+        readonly diskBytes?: number | undefined;
+      }
+    | undefined;
+  readonly memory?:
+    | {
+        /** Shared memory of the whole engine in bytes, at most 4 GiB. Default 512 MiB. */
+        readonly bytes?: number | undefined;
+        /** Ingest ring of each shard in bytes, a power of two. Default 8 MiB. */
+        readonly ringBytes?: number | undefined;
+      }
+    | undefined;
   /** What a throwing operator does to the engine. Only `'fail'` for now. */
   readonly onPoison?: 'quarantine' | 'skip' | 'fail' | undefined;
   /** Accept restored operator states that no operator claims; they are dropped. Default false. */
@@ -35,6 +41,8 @@ export interface EngineOptions {
   readonly maxStreams?: number | undefined;
   /** Sources at most. Default 4,096. */
   readonly maxSources?: number | undefined;
+  /** How long the shards may take to load the operators and to restore, in milliseconds. Default 120,000. */
+  readonly startTimeoutMs?: number | undefined;
   /** Folder of the worker entry files, for bundlers that lose them. Default: beside this package. */
   readonly workersUrl?: URL | undefined;
 }
@@ -52,6 +60,7 @@ export interface ResolvedOptions {
   readonly allowUnclaimedState: boolean;
   readonly maxStreams: number;
   readonly maxSources: number;
+  readonly startTimeoutMs: number;
   readonly workersUrl: URL | undefined;
 }
 
@@ -64,10 +73,27 @@ export const DISK_BYTES_MIN = 2 ** 20;
 export const HEAP_BYTES_MIN = 2 ** 16;
 
 const KNOWN_OPTIONS: ReadonlySet<string> = new Set([
-  'operators', 'directory', 'store', 'shards', 'checkpoint', 'retain', 'memory', 'onPoison',
-  'allowUnclaimedState', 'maxStreams', 'maxSources', 'workersUrl',
+  'operators',
+  'directory',
+  'store',
+  'shards',
+  'checkpoint',
+  'retain',
+  'memory',
+  'onPoison',
+  'allowUnclaimedState',
+  'maxStreams',
+  'maxSources',
+  'startTimeoutMs',
+  'workersUrl',
 ]);
-const KNOWN_CHECKPOINT: ReadonlySet<string> = new Set(['everyEvents', 'everyMs', 'everyBytes', 'idleMs', 'minPauseMs']);
+const KNOWN_CHECKPOINT: ReadonlySet<string> = new Set([
+  'everyEvents',
+  'everyMs',
+  'everyBytes',
+  'idleMs',
+  'minPauseMs',
+]);
 const KNOWN_RETAIN: ReadonlySet<string> = new Set(['perStream', 'diskBytes']);
 const KNOWN_MEMORY: ReadonlySet<string> = new Set(['bytes', 'ringBytes']);
 
@@ -84,14 +110,20 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
   const onPoison = options.onPoison ?? 'fail';
   if (onPoison !== 'fail') {
     if (onPoison === 'quarantine' || onPoison === 'skip') {
-      throw new TidemarkError('ERR_TIDEMARK_UNSUPPORTED', `onPoison: '${onPoison}' is not supported yet; use 'fail'`);
+      throw new TidemarkError(
+        'ERR_TIDEMARK_UNSUPPORTED',
+        `onPoison: '${onPoison}' is not supported yet; use 'fail'`,
+      );
     }
     throw invalidArgument(`onPoison must be 'fail', got ${show(onPoison)}`);
   }
   if (options.directory !== undefined && options.store !== undefined) {
     throw invalidArgument('give either directory or store, not both');
   }
-  if (options.directory !== undefined && (typeof options.directory !== 'string' || options.directory === '')) {
+  if (
+    options.directory !== undefined &&
+    (typeof options.directory !== 'string' || options.directory === '')
+  ) {
     throw invalidArgument(`directory must be a path, got ${show(options.directory)}`);
   }
   const retain = section(options.retain, KNOWN_RETAIN, 'retain');
@@ -103,12 +135,18 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     shards: integer('shards', options.shards ?? Math.max(1, availableParallelism() - 1), 1, SHARDS_MAX),
     checkpoint: resolvePolicy(options.checkpoint),
     perStream: integer('retain.perStream', retain['perStream'] ?? 3, 1, 1_000_000),
-    diskBytes: integer('retain.diskBytes', retain['diskBytes'] ?? 2 ** 30, DISK_BYTES_MIN, Number.MAX_SAFE_INTEGER),
+    diskBytes: integer(
+      'retain.diskBytes',
+      retain['diskBytes'] ?? 2 ** 30,
+      DISK_BYTES_MIN,
+      Number.MAX_SAFE_INTEGER,
+    ),
     memoryBytes: integer('memory.bytes', memory['bytes'] ?? 2 ** 29, HEAP_BYTES_MIN, MEMORY_BYTES_MAX),
     ringBytes: integer('memory.ringBytes', memory['ringBytes'] ?? 2 ** 23, RING_BYTES_MIN, RING_BYTES_MAX),
     allowUnclaimedState: boolean('allowUnclaimedState', options.allowUnclaimedState ?? false),
     maxStreams: integer('maxStreams', options.maxStreams ?? 1_000_000, 1, 2 ** 31 - 1),
     maxSources: integer('maxSources', options.maxSources ?? 4_096, 1, 2 ** 20),
+    startTimeoutMs: integer('startTimeoutMs', options.startTimeoutMs ?? 120_000, 1, 2 ** 31 - 1),
     workersUrl: resolveWorkersUrl(options.workersUrl),
   };
   if ((resolved.ringBytes & (resolved.ringBytes - 1)) !== 0) {
@@ -125,10 +163,20 @@ function resolvePolicy(policy: CheckpointPolicy | undefined): CheckpointPolicy {
     const value = given[key];
     if (value === undefined) continue;
     const least = key === 'everyEvents' || key === 'everyBytes' || key === 'everyMs' ? 1 : 0;
-    resolved[key] = integer(`checkpoint.${key}`, typeof value === 'bigint' ? Number(value) : value, least, Number.MAX_SAFE_INTEGER);
+    resolved[key] = integer(
+      `checkpoint.${key}`,
+      typeof value === 'bigint' ? Number(value) : value,
+      least,
+      Number.MAX_SAFE_INTEGER,
+    );
   }
   const { everyEvents, everyMs, everyBytes, idleMs } = resolved;
-  if (everyEvents === undefined && everyMs === undefined && everyBytes === undefined && idleMs === undefined) {
+  if (
+    everyEvents === undefined &&
+    everyMs === undefined &&
+    everyBytes === undefined &&
+    idleMs === undefined
+  ) {
     return { everyEvents: 10_000, everyMs: 1_000, ...resolved };
   }
   return resolved;
@@ -138,16 +186,28 @@ function resolveModule(operators: unknown): string {
   if (operators instanceof URL) return operators.href;
   if (typeof operators === 'string' && operators !== '') {
     if (/^(file|data|node):/.test(operators)) return operators;
+    if (isAbsolute(operators)) return pathToFileURL(operators).href;
     throw invalidArgument(
-      `operators must be a file URL such as new URL('./operators.js', import.meta.url), got ${show(operators)}`,
+      `operators must be a URL such as new URL('./operators.js', import.meta.url) or an absolute path, got ${show(operators)}`,
     );
   }
-  throw invalidArgument('operators is missing: pass the URL of a module whose default export makes the operators of a stream');
+  throw invalidArgument(
+    'operators is missing: pass the URL of a module whose default export makes the operators of a stream',
+  );
 }
 
 function resolveStore(store: CheckpointStore | undefined): CheckpointStore | undefined {
   if (store === undefined) return undefined;
-  for (const method of ['open', 'commit', 'read', 'list', 'streams', 'deleteBefore', 'forget', 'close'] as const) {
+  for (const method of [
+    'open',
+    'commit',
+    'read',
+    'list',
+    'streams',
+    'deleteBefore',
+    'forget',
+    'close',
+  ] as const) {
     if (typeof (store as Partial<CheckpointStore> | null)?.[method] !== 'function') {
       throw invalidArgument(`store lacks the method ${method}(); it must be a CheckpointStore`);
     }
@@ -162,7 +222,8 @@ function resolveWorkersUrl(url: URL | undefined): URL | undefined {
 
 function section(value: unknown, known: ReadonlySet<string>, name: string): Record<string, unknown> {
   if (value === undefined) return {};
-  if (value === null || typeof value !== 'object') throw invalidArgument(`${name} must be an object, got ${show(value)}`);
+  if (value === null || typeof value !== 'object')
+    throw invalidArgument(`${name} must be an object, got ${show(value)}`);
   refuseUnknown(value, known, `option ${name}.`);
   return value as Record<string, unknown>;
 }

@@ -3,8 +3,9 @@
  * Routing is sticky: a stable hash of the name, so that a stream finds its shard again after a restart
  * with the same number of shards, and needs no table if that number changes.
  */
-import { xxh64Into } from '../codec/xxh64.ts';
+
 import { encodeUtf8 } from '../codec/utf8.ts';
+import { xxh64Into } from '../codec/xxh64.ts';
 import { IndexedStream } from '../store/central-store.ts';
 import type { DurabilityWaiter } from './durability.ts';
 import { SourceProgress } from './frontiers.ts';

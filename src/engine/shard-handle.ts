@@ -99,7 +99,8 @@ export class ShardHandle {
 
   /** Gives a frame's memory back to the shard. */
   returnFrame(address: number, bytes: number): void {
-    if (this.#unreturned.length > 0 || !this.#tryReturn(address, bytes)) this.#unreturned.push({ address, bytes });
+    if (this.#unreturned.length > 0 || !this.#tryReturn(address, bytes))
+      this.#unreturned.push({ address, bytes });
   }
 
   /** Returns what the ring had no room for before; true if all of it is returned. */

@@ -76,7 +76,11 @@ function reserve(options: ResolvedOptions): { memory: EngineMemory; arenas: read
   try {
     return { memory: EngineMemory.reserve(memoryBytes), arenas };
   } catch (cause) {
-    throw new TidemarkError('ERR_TIDEMARK_MEMORY_FULL', `the system has no ${memoryBytes} bytes of memory to reserve; lower memory.bytes`, { cause });
+    throw new TidemarkError(
+      'ERR_TIDEMARK_MEMORY_FULL',
+      `the system has no ${memoryBytes} bytes of memory to reserve; lower memory.bytes`,
+      { cause },
+    );
   }
 }
 
@@ -89,7 +93,10 @@ async function restore(
     return { placed: [], receipt: { generation: 1n, streams: [], lost: [], positions: new Map() } };
   }
   const contents = await connection.store.open();
-  return restoreCheckpoints(memory, arenas, { contents, shardOf: (stream) => shardOf(stream, arenas.length) });
+  return restoreCheckpoints(memory, arenas, {
+    contents,
+    shardOf: (stream) => shardOf(stream, arenas.length),
+  });
 }
 
 /** Streams get their numbers on a shard in the order of these calls, which the shard restores them in. */

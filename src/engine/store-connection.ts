@@ -1,8 +1,8 @@
 /** Opens the durable store that the options ask for, on a thread of its own if it is the embedded log. */
 import { MessageChannel } from 'node:worker_threads';
 import type { EngineMemory } from '../memory/engine-memory.ts';
-import { LogStoreClient } from '../store/log/log-store-client.ts';
 import type { CheckpointStore } from '../store/contract.ts';
+import { LogStoreClient } from '../store/log/log-store-client.ts';
 import type { ResolvedOptions } from './options.ts';
 import { TaskThread, threadExited } from './thread.ts';
 import { workerFile } from './worker-files.ts';

@@ -11,11 +11,21 @@ export function writableOver(engine: { push(events: Event | readonly Event[]): P
     objectMode: true,
     highWaterMark: HIGH_WATER_MARK,
     write: (event: Event, _encoding, done) => {
-      engine.push(event).then(() => done(), done);
+      void settle(engine.push(event), done);
     },
     writev: (chunks, done) => {
       const events = chunks.map(({ chunk }) => chunk as Event);
-      engine.push(events).then(() => done(), done);
+      void settle(engine.push(events), done);
     },
   });
+}
+
+async function settle(accepted: Promise<void>, done: (error?: Error) => void): Promise<void> {
+  try {
+    await accepted;
+  } catch (error) {
+    done(error instanceof Error ? error : new Error(String(error)));
+    return;
+  }
+  done();
 }

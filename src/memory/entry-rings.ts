@@ -4,13 +4,7 @@
  * and consumed, as u32 that wrap. Order as in the ingest ring: bytes, then `Atomics.store` of the index.
  */
 import type { EngineMemory } from './engine-memory.ts';
-import {
-  type ArenaLayout,
-  COMPLETION_ENTRY_BYTES,
-  RETURN_ENTRY_BYTES,
-  WORD,
-  wordIndex,
-} from './layout.ts';
+import { type ArenaLayout, COMPLETION_ENTRY_BYTES, RETURN_ENTRY_BYTES, WORD, wordIndex } from './layout.ts';
 
 export const COMPLETION = {
   /** The shard has restored its streams and enters its loop. */
@@ -71,9 +65,9 @@ export class EntryProducer {
 
   /** u32 index of the next entry's first word, or 0 while the ring is full. */
   reserve(): number {
-    if (((this.#write - this.#read) >>> 0) >= this.#entries) {
+    if ((this.#write - this.#read) >>> 0 >= this.#entries) {
       this.#read = Atomics.load(this.#memory.i32, this.#readWord);
-      if (((this.#write - this.#read) >>> 0) >= this.#entries) return 0;
+      if ((this.#write - this.#read) >>> 0 >= this.#entries) return 0;
     }
     return (this.#base + (this.#write & (this.#entries - 1)) * this.#entryBytes) >>> 2;
   }

@@ -34,7 +34,8 @@ export function classOf(bytes: number): number {
 function buildClasses(): SizeClass[] {
   const classes: SizeClass[] = [];
   for (let doubling = SLOT_BYTES_MIN; doubling < SLOT_BYTES_MAX; doubling *= 2) {
-    for (let quarter = 0; quarter < 4; quarter++) classes.push(sizeClass(doubling + (doubling / 4) * quarter));
+    for (let quarter = 0; quarter < 4; quarter++)
+      classes.push(sizeClass(doubling + (doubling / 4) * quarter));
   }
   classes.push(sizeClass(SLOT_BYTES_MAX));
   return classes;

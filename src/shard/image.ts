@@ -27,10 +27,15 @@ export interface ImageSizes {
 }
 
 /** Sizes of the image of a stream with these operators and sources. */
-export function imageSizes(operators: HostedOperators, sources: readonly ShardSource[], nameBytes: number): ImageSizes {
+export function imageSizes(
+  operators: HostedOperators,
+  sources: readonly ShardSource[],
+  nameBytes: number,
+): ImageSizes {
   let sourcesAt = HEAD_BYTES;
   for (const hosted of operators.byName) {
-    if (hosted.kind === 'slot') sourcesAt += 2 * TEXT_HEAD_BYTES + hosted.nameBytes.length + hosted.slot.length;
+    if (hosted.kind === 'slot')
+      sourcesAt += 2 * TEXT_HEAD_BYTES + hosted.nameBytes.length + hosted.slot.length;
   }
   let bodyBytes = sourcesAt + TEXT_HEAD_BYTES;
   for (const source of sources) bodyBytes += TEXT_HEAD_BYTES + source.nameBytes.length + SOURCE_TAIL_BYTES;
@@ -44,7 +49,13 @@ export function imageSizes(operators: HostedOperators, sources: readonly ShardSo
 export function layOutImage(
   memory: EngineMemory,
   stream: ShardStream,
-  image: { address: number; bytes: number; sizes: ImageSizes; generation: bigint; sources: readonly ShardSource[] },
+  image: {
+    address: number;
+    bytes: number;
+    sizes: ImageSizes;
+    generation: bigint;
+    sources: readonly ShardSource[];
+  },
 ): void {
   const { address, sizes } = image;
   const { u8, view } = memory;
@@ -92,7 +103,8 @@ export function carryImage(
   memory.u8.copyWithin(stream.image, old.address, old.address + old.sourcesAt);
   for (const { source, address } of old.offsets) {
     const position = positionOf(stream, source);
-    if (position !== undefined) memory.u8.copyWithin(position.offsetAddress, address, address + SOURCE_TAIL_BYTES);
+    if (position !== undefined)
+      memory.u8.copyWithin(position.offsetAddress, address, address + SOURCE_TAIL_BYTES);
   }
 }
 

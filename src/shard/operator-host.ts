@@ -77,11 +77,25 @@ export class OperatorHost {
     const { name, version } = operator;
     const nameBytes = this.#bytesOfName(name);
     if (operator.kind === 'slot') {
-      return { kind: 'slot', name, nameBytes, version, operator, slot: new StreamSlot(this.#memory, operator.bytes) };
+      return {
+        kind: 'slot',
+        name,
+        nameBytes,
+        version,
+        operator,
+        slot: new StreamSlot(this.#memory, operator.bytes),
+      };
     }
     // An operator is only ever given states that it made itself, so its state type is its own affair.
     const heap = operator as HeapOperator<unknown>;
-    return { kind: 'heap', name, nameBytes, version, operator: heap, state: call(stream, name, 'create', () => heap.create()) };
+    return {
+      kind: 'heap',
+      name,
+      nameBytes,
+      version,
+      operator: heap,
+      state: call(stream, name, 'create', () => heap.create()),
+    };
   }
 
   #bytesOfName(name: string): Uint8Array {
@@ -118,7 +132,9 @@ export function processEvent(operators: HostedOperators, event: OperatorEvent): 
 export function snapshotOf(stream: string, hosted: HostedHeap): Uint8Array {
   const bytes = call(stream, hosted.name, 'snapshot', () => hosted.operator.snapshot(hosted.state));
   if (!(bytes instanceof Uint8Array)) {
-    throw operatorError(`snapshot() of operator '${hosted.name}' of stream '${stream}' returned no Uint8Array`);
+    throw operatorError(
+      `snapshot() of operator '${hosted.name}' of stream '${stream}' returned no Uint8Array`,
+    );
   }
   return bytes;
 }
@@ -128,8 +144,14 @@ export function snapshotOf(stream: string, hosted: HostedHeap): Uint8Array {
  * address must be set.
  * @throws ERR_TIDEMARK_STATE_VERSION, ERR_TIDEMARK_OPERATOR
  */
-export function restoreState(stream: string, hosted: HostedOperator, bytes: Uint8Array, version: number): void {
-  const present = hosted.version === version && (hosted.kind === 'heap' || hosted.slot.length === bytes.length);
+export function restoreState(
+  stream: string,
+  hosted: HostedOperator,
+  bytes: Uint8Array,
+  version: number,
+): void {
+  const present =
+    hosted.version === version && (hosted.kind === 'heap' || hosted.slot.length === bytes.length);
   const state = present ? bytes : migrated(stream, hosted, bytes, version);
   if (hosted.kind === 'heap') {
     // The frame may be evicted and its memory reused, and an operator may keep what it is given.
@@ -148,7 +170,10 @@ export function restoreState(stream: string, hosted: HostedOperator, bytes: Uint
 function migrated(stream: string, hosted: HostedOperator, bytes: Uint8Array, version: number): Uint8Array {
   if (hosted.operator.migrate === undefined) {
     const found = `version ${version}, ${bytes.length} bytes`;
-    const expected = hosted.kind === 'slot' ? `version ${hosted.version}, ${hosted.slot.length} bytes` : `version ${hosted.version}`;
+    const expected =
+      hosted.kind === 'slot'
+        ? `version ${hosted.version}, ${hosted.slot.length} bytes`
+        : `version ${hosted.version}`;
     throw new TidemarkError(
       'ERR_TIDEMARK_STATE_VERSION',
       `the stored state of operator '${hosted.name}' of stream '${stream}' is ${found}, the operator has ${expected}; give the operator a migrate(bytes, version)`,
@@ -185,13 +210,23 @@ function flawOf(operator: Operator): string | undefined {
   if (operator === null || typeof operator !== 'object') return 'is not an object';
   const { kind, name, version } = operator;
   if (typeof name !== 'string' || !name.isWellFormed()) return 'has no well-formed name';
-  if (!Number.isInteger(version) || version < 0 || version > U32_MAX) return `('${name}') has no version from 0 to 2^32 - 1`;
-  const methods = kind === 'slot' ? ['process'] : kind === 'heap' ? ['create', 'process', 'snapshot', 'restore'] : undefined;
+  if (!Number.isInteger(version) || version < 0 || version > U32_MAX)
+    return `('${name}') has no version from 0 to 2^32 - 1`;
+  const methods =
+    kind === 'slot'
+      ? ['process']
+      : kind === 'heap'
+        ? ['create', 'process', 'snapshot', 'restore']
+        : undefined;
   if (methods === undefined) return `('${name}') has kind ${JSON.stringify(kind)}, not 'slot' or 'heap'`;
   for (const method of methods) {
-    if (typeof (operator as unknown as Record<string, unknown>)[method] !== 'function') return `('${name}') lacks ${method}()`;
+    if (typeof (operator as unknown as Record<string, unknown>)[method] !== 'function')
+      return `('${name}') lacks ${method}()`;
   }
-  if (kind === 'slot' && (!Number.isInteger(operator.bytes) || operator.bytes < 0 || operator.bytes > U32_MAX)) {
+  if (
+    kind === 'slot' &&
+    (!Number.isInteger(operator.bytes) || operator.bytes < 0 || operator.bytes > U32_MAX)
+  ) {
     return `('${name}') has no size in bytes`;
   }
   return undefined;

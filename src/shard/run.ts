@@ -53,9 +53,13 @@ async function loadOperators(url: string): Promise<OperatorFactory> {
   try {
     module = (await import(url)) as { default?: unknown };
   } catch (cause) {
-    throw new TidemarkError('ERR_TIDEMARK_OPERATORS_MODULE', `the operators module ${url} cannot be loaded: ${messageOf(cause)}`, {
-      cause,
-    });
+    throw new TidemarkError(
+      'ERR_TIDEMARK_OPERATORS_MODULE',
+      `the operators module ${url} cannot be loaded: ${messageOf(cause)}`,
+      {
+        cause,
+      },
+    );
   }
   if (typeof module.default === 'function') return module.default as OperatorFactory;
   throw new TidemarkError(

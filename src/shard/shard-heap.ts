@@ -79,7 +79,11 @@ export class ShardHeap {
   /** Waits for room if need be. @throws ERR_TIDEMARK_MEMORY_FULL, ShardStopped */
   allocateFrame(bytes: number, stream: string): number {
     this.#largestFrame = Math.max(this.#largestFrame, bytes);
-    return this.#allocate(bytes, () => this.#allocator.allocate(bytes), () => `a checkpoint of stream '${stream}'`);
+    return this.#allocate(
+      bytes,
+      () => this.#allocator.allocate(bytes),
+      () => `a checkpoint of stream '${stream}'`,
+    );
   }
 
   /** As `allocateFrame`, for the image of a stream whose frames take about `frameBytes`. */
@@ -91,7 +95,11 @@ export class ShardHeap {
       this.#allocator.free(address, bytes);
       return 0;
     };
-    const address = this.#allocate(bytes + reserve, attempt, () => `the state of stream '${stream}' and one checkpoint of it`);
+    const address = this.#allocate(
+      bytes + reserve,
+      attempt,
+      () => `the state of stream '${stream}' and one checkpoint of it`,
+    );
     this.#largestFrame = reserve;
     return address;
   }

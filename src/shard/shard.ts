@@ -18,8 +18,8 @@ import { type ArenaLayout, WORD } from '../memory/layout.ts';
 import { Completions } from './completions.ts';
 import { writeFrame } from './frame-writer.ts';
 import { positionOf } from './image.ts';
-import { OperatorHost, processEvent } from './operator-host.ts';
 import type { OperatorFactory } from './operator.ts';
+import { OperatorHost, processEvent } from './operator-host.ts';
 import { ShardEvent } from './shard-event.ts';
 import { ShardHeap } from './shard-heap.ts';
 import type { ShardSource, ShardStream, SourcePosition } from './stream.ts';
@@ -200,7 +200,12 @@ export class Shard {
     this.#apply(address, stream, flags, source);
   }
 
-  #isDuplicate(address: number, stream: ShardStream, flags: number, source: ShardSource | undefined): boolean {
+  #isDuplicate(
+    address: number,
+    stream: ShardStream,
+    flags: number,
+    source: ShardSource | undefined,
+  ): boolean {
     const { u32 } = this.#memory;
     if ((flags & FLAG.sequence) !== 0) {
       const image = stream.image >>> 2;
@@ -314,7 +319,10 @@ export class Shard {
   /** What was pushed before the request has to be read first; requests that came since are one. */
   #answerCheckpointAll(): boolean {
     const request = this.#words.get(WORD.checkpointRequest);
-    if (request === this.#checkpointsDone || !this.#ring.hasReached(this.#words.get(WORD.checkpointPosition))) {
+    if (
+      request === this.#checkpointsDone ||
+      !this.#ring.hasReached(this.#words.get(WORD.checkpointPosition))
+    ) {
       return false;
     }
     this.#triggers.fireAll(this.#checkpoint);

@@ -2,11 +2,12 @@
  * The streams and sources of a shard: created, given images, restored from frames. The main thread
  * numbers both; a stream's number is its place among the streams of this shard.
  */
+
+import { FRAME_FOOTER_BYTES } from '../codec/frame.ts';
 import { decodeUtf8, encodeUtf8 } from '../codec/utf8.ts';
 import { type CheckpointView, viewFrame } from '../codec/view.ts';
 import { TidemarkError } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
-import { FRAME_FOOTER_BYTES } from '../codec/frame.ts';
 import { carryImage, imageSizes, layOutImage, positionOf, withSource } from './image.ts';
 import { type OperatorHost, restoreState } from './operator-host.ts';
 import type { ShardHeap } from './shard-heap.ts';
@@ -57,7 +58,10 @@ export class StreamTable {
     const stream = new ShardStream(index, name, this.#host.host(name));
     this.#requireClaimed(stream, view);
     const offsets = [...view.sources()];
-    this.#giveImage(stream, offsets.map(([source]) => this.#sourceNamed(source)));
+    this.#giveImage(
+      stream,
+      offsets.map(([source]) => this.#sourceNamed(source)),
+    );
     const word = stream.image >>> 2;
     const { u32 } = this.#memory;
     writeU64(u32, word, view.sequence);
@@ -82,7 +86,10 @@ export class StreamTable {
       address: stream.image,
       bytes: stream.imageBytes,
       sourcesAt: stream.sourcesAt,
-      offsets: stream.positions.map((position) => ({ source: position.source, address: position.offsetAddress })),
+      offsets: stream.positions.map((position) => ({
+        source: position.source,
+        address: position.offsetAddress,
+      })),
     };
     const sources = stream.positions.map((position) => position.source);
     this.#giveImage(stream, withSource(sources, source));

@@ -78,8 +78,12 @@ export class Triggers {
     const idlest = this.#byIdle.head?.owner;
     const pause = this.#pauses[this.#firstPause];
     return Math.min(
-      oldest === undefined || everyMs === undefined ? Number.POSITIVE_INFINITY : oldest.firstUncoveredAt + everyMs - now,
-      idlest === undefined || idleMs === undefined ? Number.POSITIVE_INFINITY : idlest.lastEventAt + idleMs - now,
+      oldest === undefined || everyMs === undefined
+        ? Number.POSITIVE_INFINITY
+        : oldest.firstUncoveredAt + everyMs - now,
+      idlest === undefined || idleMs === undefined
+        ? Number.POSITIVE_INFINITY
+        : idlest.lastEventAt + idleMs - now,
       pause === undefined ? Number.POSITIVE_INFINITY : pause.since + this.#pauseMs - now,
     );
   }

@@ -180,11 +180,6 @@ export class CentralStore {
     return (this.#unsettled[shard] as number) > 0;
   }
 
-  /** Releases everything about a stream; nothing of it may be waiting or being written. */
-  forget(stream: IndexedStream): void {
-    for (const frame of [...stream.frames]) this.#drop(frame);
-  }
-
   #enqueue(frame: StoredFrame): void {
     const { stream } = frame;
     const replaced = stream.waiting;
