@@ -69,7 +69,9 @@ export class SlabAllocator {
   /** An allocator in which exactly `live` is taken. Throws RangeError if that cannot be. */
   static rebuild(heap: HeapRegion, live: Iterable<{ address: number; bytes: number }>): SlabAllocator {
     const allocator = new SlabAllocator(heap);
-    for (const block of live) allocator.#claim(block.address, block.bytes);
+    // Ascending, because pages are taken from a free run by walking up to them from its begin.
+    const ascending = [...live].sort((one, other) => one.address - other.address);
+    for (const block of ascending) allocator.#claim(block.address, block.bytes);
     return allocator;
   }
 
