@@ -11,19 +11,18 @@ import type { Writable } from 'node:stream';
 import type { CheckpointState } from '../checkpoint/state.ts';
 import { decodeFrame } from '../codec/frame.ts';
 import { TidemarkError } from '../error.ts';
-import { MainBell } from '../memory/doorbells.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
-import { WORD } from '../memory/layout.ts';
 import type { RecoveryReceipt } from '../recovery/receipt.ts';
 import { CentralStore, type StoredFrame } from '../store/central-store.ts';
 import { type BatchLimits, checkBatch, checkSingle } from './batch-checks.ts';
+import { CheckpointRequests } from './checkpoint-requests.ts';
 import { CommitPipeline } from './commit-pipeline.ts';
 import { CompletionReader } from './completion-reader.ts';
 import { Durability } from './durability.ts';
 import type { Event, PushOptions } from './event.ts';
 import { computeFrontiers } from './frontiers.ts';
 import { Ingest, type Marks } from './ingest.ts';
-import { serveMemory } from './memory-service.ts';
+import { MainLoop } from './main-loop.ts';
 import { type EngineEvents, type EngineMetrics, sumMetrics } from './metrics.ts';
 import { type EngineOptions, invalidArgument, type ResolvedOptions, resolveOptions } from './options.ts';
 import type { RoutedStream, Router } from './router.ts';
@@ -31,15 +30,6 @@ import type { ShardHandle } from './shard-handle.ts';
 import { prepare, type Startup, startShards } from './startup.ts';
 import type { StoreConnection } from './store-connection.ts';
 import { writableOver } from './writable.ts';
-
-/** Completions of one shard that are handled in one turn of the event loop. */
-const COMPLETIONS_PER_TURN_MAX = 1_024;
-
-interface Settle {
-  readonly request: number;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
 
 const ACCEPTED: Promise<void> = Promise.resolve();
 
@@ -54,21 +44,15 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   readonly #connection: StoreConnection | undefined;
   readonly #central: CentralStore;
   readonly #commits: CommitPipeline | undefined;
-  readonly #completions: CompletionReader;
   readonly #ingest: Ingest;
   readonly #durability = new Durability();
-  readonly #bell: MainBell;
+  readonly #requests: CheckpointRequests;
+  readonly #loop: MainLoop;
   readonly #limits: BatchLimits;
   #state: 'opening' | 'open' | 'closing' | 'closed' | 'failed' = 'opening';
   #failure: TidemarkError | undefined;
   #closed: Promise<void> | undefined;
   #released: Promise<void> | undefined;
-  #isTurnPlanned = false;
-  /** No turn runs any more. */
-  #isOver = false;
-  #isHandling = false;
-  #checkpointRequest = 0;
-  #checkpointWaiters: Settle[] = [];
   #readyWaiter: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #stored = { count: 0, bytes: 0 };
   #durable = { count: 0, bytes: 0 };
@@ -96,7 +80,6 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     this.#connection = startup.connection;
     this.receipt = startup.receipt;
     this.generation = startup.receipt.generation;
-    this.#bell = new MainBell(startup.memory);
     this.#limits = {
       recordBytesMax: (startup.shards[0] as ShardHandle).ring.recordBytesMax,
       maxStreams: options.maxStreams,
@@ -110,22 +93,31 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     });
     for (const frame of startup.frames) this.#central.addDurable(frame);
     this.#commits = this.#makePipeline();
-    this.#completions = new CompletionReader(startup.memory, {
+    this.#requests = new CheckpointRequests(startup.shards);
+    const completions = new CompletionReader(startup.memory, {
       router: startup.router,
       shards: startup.shards.length,
       sink: {
         onReady: (shard) => this.#onReady(shard),
         onStored: (frame, stream) => this.#onStored(frame, stream),
         onCovered: (stream, seen) => this.#onCovered(stream, seen),
-        onCheckpointed: (shard, request) => this.#onCheckpointed(shard, request),
+        onCheckpointed: (shard, request) => this.#requests.onAnswer(shard, request),
       },
     });
     this.#ingest = new Ingest({
       memory: startup.memory,
       router: startup.router,
       shards: startup.shards,
-      onFull: (shard) => this.#onFull(shard),
+      onFull: (shard) => this.#loop.onFull(shard),
       defer: (callback) => void setImmediate(callback),
+    });
+    this.#loop = new MainLoop(startup.memory, {
+      shards: startup.shards,
+      completions,
+      central: this.#central,
+      commits: this.#commits,
+      ingest: this.#ingest,
+      onPressure: (shard, what) => this.#emitSafely('pressure', { shard, what }),
     });
   }
 
@@ -238,7 +230,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     const ready = new Promise<void>((resolve, reject) => {
       this.#readyWaiter = { resolve, reject };
     });
-    this.#planTurn();
+    this.#loop.plan();
     startShards(startup, this.#options, (error) => this.#fail(error));
     const { startTimeoutMs } = this.#options;
     const timer = setTimeout(() => this.#fail(startTimedOut(startTimeoutMs)), startTimeoutMs);
@@ -280,8 +272,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
         this.#fail(error);
       }
       await this.#connection?.release();
-      this.#isOver = true;
-      this.#bell.disarm();
+      this.#loop.stop();
     })();
     return this.#released;
   }
@@ -289,7 +280,6 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   #fail(error: unknown): void {
     if (this.#state === 'failed' || this.#state === 'closed') return;
     this.#state = 'failed';
-    this.#isOver = true;
     this.#failure =
       error instanceof TidemarkError
         ? error
@@ -299,10 +289,11 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
             { cause: error },
           );
     const reason = (): Error => this.#rejection();
+    this.#loop.stop();
     this.#commits?.stop();
     this.#ingest.failAll();
     this.#durability.failAll(reason);
-    for (const waiter of this.#checkpointWaiters.splice(0)) waiter.reject(reason());
+    this.#requests.failAll(reason);
     this.#readyWaiter?.reject(this.#failure);
     void this.#release(false);
     if (this.listenerCount('error') > 0) this.#emitSafely('error', this.#failure);
@@ -365,84 +356,11 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   }
 
   async #checkpointAll(): Promise<void> {
-    this.#checkpointRequest = (this.#checkpointRequest + 1) | 0;
-    const request = this.#checkpointRequest;
-    for (const shard of this.#shards) shard.requestCheckpoint(request);
-    await new Promise<void>((resolve, reject) => {
-      this.#checkpointWaiters.push({ request, resolve, reject });
-    });
+    await this.#requests.request();
     if (this.#commits === undefined) return;
     await this.#durability.untilThrough(this.#central.enqueued);
     await this.#commits.commitFrontiers();
     this.#requireAlive();
-  }
-
-  /** One turn of the main side: take what shards published, hand on what is due, go on with pushes. */
-  readonly #turn = (): void => {
-    this.#isTurnPlanned = false;
-    if (this.#isOver) return;
-    const isMore = this.#handle();
-    if (isMore) {
-      this.#planTurn();
-      return;
-    }
-    this.#bell.arm(this.#turn);
-    // What was published before the bell was armed did not ring it.
-    if (this.#handle() || this.#ingest.isWaiting) this.#recheck();
-  };
-
-  #recheck(): void {
-    this.#ingest.resume();
-    for (const shard of this.#shards) if (shard.completions.peek() !== 0) this.#planTurn();
-  }
-
-  /** True if a shard has published more than one turn should handle. */
-  #handle(): boolean {
-    if (this.#isHandling) return false;
-    this.#isHandling = true;
-    let isMore = false;
-    try {
-      for (const shard of this.#shards) {
-        const count = this.#completions.drain(shard, COMPLETIONS_PER_TURN_MAX);
-        if (count === COMPLETIONS_PER_TURN_MAX) isMore = true;
-        // It may be waiting for room among its completions.
-        if (count > 0) shard.wake();
-      }
-      this.#commits?.kick();
-      this.#serveMemory();
-      if (this.#ingest.isWaiting) this.#ingest.resume();
-      if (!this.#ingest.isWaiting) this.#clearSpaceWanted();
-    } finally {
-      this.#isHandling = false;
-    }
-    return isMore;
-  }
-
-  #planTurn(): void {
-    if (this.#isTurnPlanned) return;
-    this.#isTurnPlanned = true;
-    setImmediate(this.#turn);
-  }
-
-  #serveMemory(): void {
-    for (const shard of this.#shards) {
-      if (serveMemory(shard, this.#central))
-        this.#emitSafely('pressure', { shard: shard.index, what: 'memory' });
-    }
-  }
-
-  #onFull(shard: number): void {
-    const handle = this.#shards[shard] as ShardHandle;
-    if (handle.words.get(WORD.spaceWanted) === 1) return;
-    // Raised before the ring is looked at again in the next turn, so that room made in between is seen.
-    handle.words.set(WORD.spaceWanted, 1);
-    this.#planTurn();
-    this.#emitSafely('pressure', { shard, what: 'ring' });
-  }
-
-  #clearSpaceWanted(): void {
-    for (const shard of this.#shards)
-      if (shard.words.get(WORD.spaceWanted) === 1) shard.words.set(WORD.spaceWanted, 0);
   }
 
   #onReady(shard: ShardHandle): void {
@@ -480,17 +398,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
         });
     }
     this.#durability.settleThrough(through);
-    this.#serveMemory();
-  }
-
-  #onCheckpointed(shard: ShardHandle, request: number): void {
-    shard.checkpointsDone = request;
-    const isDone = (waiter: Settle): boolean =>
-      this.#shards.every((each) => ((each.checkpointsDone - waiter.request) | 0) >= 0);
-    const done = this.#checkpointWaiters.filter(isDone);
-    if (done.length === 0) return;
-    this.#checkpointWaiters = this.#checkpointWaiters.filter((waiter) => !done.includes(waiter));
-    for (const waiter of done) waiter.resolve();
+    this.#loop.serveMemory();
   }
 
   #shardOf(frame: StoredFrame): ShardHandle {

@@ -19,7 +19,7 @@ export function connectStore(options: ResolvedOptions, memory: EngineMemory): St
   if (options.directory === undefined) return undefined;
   const file = workerFile('store-writer', options.workersUrl);
   const { port1, port2 } = new MessageChannel();
-  const client = new LogStoreClient(port1, memory.buffer);
+  const client = new LogStoreClient({ port: port1, memory: memory.memory });
   const thread = new TaskThread<void>({
     file,
     task: {

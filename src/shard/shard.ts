@@ -110,7 +110,8 @@ export class Shard {
   /** One turn; true if there was anything to do. @throws TidemarkError that ends the shard, ShardStopped */
   step(): boolean {
     this.#now = this.#clock.now();
-    this.#words.set(WORD.heartbeat, (this.#beats = (this.#beats + 1) | 0));
+    this.#beats = (this.#beats + 1) | 0;
+    this.#words.set(WORD.heartbeat, this.#beats);
     const returned = this.#heap.drainReturns();
     const records = this.#drainRing();
     this.#triggers.fireDue(this.#now, this.#checkpoint);
