@@ -1,0 +1,293 @@
+/**
+ * The log store as the engine's thread sees it: every call is a message to the store writer and a promise.
+ *
+ * Invariants: a request has one reply; when the writer goes away, or `fail` is called, every request that still
+ * waits is rejected, and so is every later one. No bytes of states are touched here: frames that lie in the
+ * engine's memory cross as numbers, and only what lies elsewhere is copied.
+ */
+import type { MessagePort, Transferable } from 'node:worker_threads';
+import { CheckpointId } from '../../checkpoint/id.ts';
+import { type CheckpointView, viewFrame } from '../../codec/view.ts';
+import { fromErrorRecord, TidemarkError } from '../../error.ts';
+import type {
+  CheckpointStore,
+  CommitBatch,
+  FrameRef,
+  RestorableCheckpoint,
+  StoreContents,
+} from '../contract.ts';
+import type { LogStatistics } from './log-store.ts';
+import {
+  type FrameTable,
+  fromFrontierList,
+  fromNameList,
+  type OpenedContents,
+  PLACE,
+  toFrontierList,
+  toNameList,
+  type WriterReply,
+  type WriterRequest,
+} from './writer-protocol.ts';
+
+/** A request without its number, which `send` gives it. */
+type Unnumbered = WriterRequest extends infer Request
+  ? Request extends WriterRequest
+    ? Omit<Request, 'request'>
+    : never
+  : never;
+
+type ReplyOf<Type extends WriterReply['type']> = Extract<WriterReply, { type: Type }>;
+
+interface Pending {
+  readonly expects: WriterReply['type'];
+  readonly resolve: (reply: WriterReply) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface WaitingCopy {
+  readonly checkpoint: number;
+  readonly target: Uint8Array;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+export interface LogStoreClientOptions {
+  /** The other end of it is served by the store writer. */
+  readonly port: MessagePort;
+  /** The engine's memory, the same that the store writer was given. */
+  readonly memory: WebAssembly.Memory | SharedArrayBuffer;
+}
+
+export class LogStoreClient implements CheckpointStore {
+  readonly #port: MessagePort;
+  readonly #memory: WebAssembly.Memory | SharedArrayBuffer;
+  readonly #pending = new Map<number, Pending>();
+  readonly #streamNumbers = new Map<string, number>();
+  #nextStream = 0;
+  #nextRequest = 1;
+  #failure: Error | undefined;
+  #closing: Promise<void> | undefined;
+  #copies: WaitingCopy[] = [];
+
+  constructor({ port, memory }: LogStoreClientOptions) {
+    this.#port = port;
+    this.#memory = memory;
+    port.on('message', (reply: WriterReply) => this.#settle(reply));
+    port.on('messageerror', (error) => this.fail(error));
+    port.on('close', () =>
+      this.fail(new TidemarkError('ERR_TIDEMARK_STORE_FAILED', 'the store writer is gone')),
+    );
+  }
+
+  async open(): Promise<StoreContents> {
+    const { contents } = await this.#request('opened', { type: 'open' });
+    return {
+      generation: contents.generation,
+      frontiers: fromFrontierList(contents.frontiers),
+      checkpoints: { [Symbol.iterator]: () => this.#checkpoints(contents) },
+      lost: contents.lost,
+    };
+  }
+
+  async commit(batch: CommitBatch): Promise<void> {
+    const firstNewStream = this.#nextStream;
+    const newStreams: string[] = [];
+    const frames = this.#frameTable(batch.frames, newStreams);
+    await this.#request(
+      'done',
+      {
+        type: 'commit',
+        generation: batch.generation,
+        newStreams: toNameList(newStreams),
+        firstNewStream,
+        frames,
+        frontiers: toFrontierList(batch.frontiers),
+      },
+      frames.copies.map(({ buffer }) => buffer as ArrayBuffer),
+    );
+  }
+
+  async read(stream: string, sequence?: bigint): Promise<CheckpointView | undefined> {
+    const which = sequence === undefined ? {} : { sequence };
+    const { bytes } = await this.#request('frame', { type: 'read', stream, ...which });
+    return bytes === undefined ? undefined : viewFrame(bytes);
+  }
+
+  async list(stream: string): Promise<CheckpointId[]> {
+    const { sequences, createdAtMs } = await this.#request('checkpoints', { type: 'list', stream });
+    return Array.from(
+      sequences,
+      (sequence, i) => new CheckpointId(stream, sequence, new Date(createdAtMs[i] as number)),
+    );
+  }
+
+  async *streams(): AsyncGenerator<string, void> {
+    const { names } = await this.#request('streams', { type: 'streams' });
+    yield* fromNameList(names);
+  }
+
+  async deleteBefore(stream: string, sequence: bigint): Promise<void> {
+    await this.#request('done', { type: 'deleteBefore', stream, sequence });
+  }
+
+  async forget(stream: string): Promise<void> {
+    const number = this.#streamNumbers.get(stream);
+    this.#streamNumbers.delete(stream);
+    const known = number === undefined ? {} : { number };
+    await this.#request('done', { type: 'forget', stream, ...known });
+  }
+
+  async statistics(): Promise<LogStatistics> {
+    const { statistics } = await this.#request('statistics', { type: 'statistics' });
+    return statistics;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Rejects everything that waits and everything that comes; for when the writer's thread has died. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of pending) reject(this.#failure);
+    const copies = this.#copies;
+    this.#copies = [];
+    for (const { reject } of copies) reject(this.#failure);
+  }
+
+  async #close(): Promise<void> {
+    // What it failed with has been told to whoever waited; closing what is gone already is no failure.
+    if (this.#failure !== undefined) return;
+    try {
+      await this.#request('done', { type: 'close' });
+    } finally {
+      this.fail(new TidemarkError('ERR_TIDEMARK_CLOSED', 'the store is closed'));
+      this.#port.close();
+    }
+  }
+
+  #request<Type extends WriterReply['type']>(
+    expects: Type,
+    message: Unnumbered,
+    transfer: readonly Transferable[] = [],
+  ): Promise<ReplyOf<Type>> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) {
+        reject(this.#failure);
+        return;
+      }
+      const request = this.#nextRequest;
+      this.#nextRequest += 1;
+      this.#pending.set(request, {
+        expects,
+        // `#settle` resolves only with a reply of the type that is expected.
+        resolve: (reply) => resolve(reply as ReplyOf<Type>),
+        reject,
+      });
+      this.#port.postMessage({ ...message, request }, transfer);
+    });
+  }
+
+  #settle(reply: WriterReply): void {
+    const pending = this.#pending.get(reply.request);
+    if (pending === undefined) return;
+    this.#pending.delete(reply.request);
+    if (reply.type === 'failed') pending.reject(fromErrorRecord(reply.error));
+    else if (reply.type === pending.expects) pending.resolve(reply);
+    else
+      pending.reject(
+        new Error(`the store writer answered ${reply.type} to a request for ${pending.expects}`),
+      );
+  }
+
+  #frameTable(frames: readonly FrameRef[], newStreams: string[]): FrameTable {
+    const places = new Float64Array(PLACE.columns * frames.length);
+    const sequences = new BigUint64Array(frames.length);
+    const copies: Uint8Array[] = [];
+    const shared = this.#sharedBuffer();
+    for (let i = 0; i < frames.length; i++) {
+      const { stream, sequence, bytes } = frames[i] as FrameRef;
+      const row = PLACE.columns * i;
+      places[row + PLACE.stream] = this.#streamNumber(stream, newStreams);
+      if (bytes.buffer === shared) {
+        places[row + PLACE.offset] = bytes.byteOffset;
+      } else {
+        copies.push(new Uint8Array(bytes));
+        places[row + PLACE.offset] = -copies.length;
+      }
+      places[row + PLACE.length] = bytes.byteLength;
+      sequences[i] = sequence;
+    }
+    return { places, sequences, copies };
+  }
+
+  #streamNumber(stream: string, newStreams: string[]): number {
+    const known = this.#streamNumbers.get(stream);
+    if (known !== undefined) return known;
+    const number = this.#nextStream;
+    this.#nextStream += 1;
+    this.#streamNumbers.set(stream, number);
+    newStreams.push(stream);
+    return number;
+  }
+
+  *#checkpoints(contents: OpenedContents): Generator<RestorableCheckpoint, void> {
+    let position = 0;
+    for (const stream of fromNameList(contents.streams)) {
+      const checkpoint = position;
+      const fellBack = contents.fellBack.get(checkpoint);
+      yield {
+        stream,
+        sequence: contents.sequences[checkpoint] as bigint,
+        generation: BigInt(contents.generations[checkpoint] as number),
+        byteLength: contents.byteLengths[checkpoint] as number,
+        fellBack: fellBack?.count ?? 0,
+        ...(fellBack === undefined ? {} : { reason: fellBack.reason }),
+        copyTo: (target) => this.#copy(checkpoint, contents.byteLengths[checkpoint] as number, target),
+      };
+      position += 1;
+    }
+  }
+
+  /** Copies that are asked for in one turn go to the writer as one message. */
+  #copy(checkpoint: number, byteLength: number, target: Uint8Array): Promise<void> {
+    if (target.length !== byteLength) {
+      const message = `the target has ${target.length} bytes, the checkpoint ${byteLength}`;
+      return Promise.reject(new TidemarkError('ERR_TIDEMARK_INVALID_ARGUMENT', message));
+    }
+    return new Promise((resolve, reject) => {
+      if (this.#copies.length === 0) queueMicrotask(() => this.#sendCopies());
+      this.#copies.push({ checkpoint, target, resolve, reject });
+    });
+  }
+
+  #sendCopies(): void {
+    const copies = this.#copies;
+    this.#copies = [];
+    if (copies.length === 0) return;
+    const shared = this.#sharedBuffer();
+    const checkpoints = Uint32Array.from(copies, ({ checkpoint }) => checkpoint);
+    const offsets = Float64Array.from(copies, ({ target }) =>
+      target.buffer === shared ? target.byteOffset : -1,
+    );
+    this.#request('copied', { type: 'copy', checkpoints, offsets }).then(
+      ({ failures, bytes }) => {
+        for (const [at, frame] of bytes) copies[at]?.target.set(frame);
+        for (const { at, error } of failures) copies[at]?.reject(fromErrorRecord(error));
+        const failed = new Set(failures.map(({ at }) => at));
+        for (const [at, { resolve }] of copies.entries()) if (!failed.has(at)) resolve();
+      },
+      (error: Error) => {
+        for (const { reject } of copies) reject(error);
+      },
+    );
+  }
+
+  /** Looked up each time: a memory that grows has another buffer. */
+  #sharedBuffer(): ArrayBufferLike {
+    return this.#memory instanceof SharedArrayBuffer ? this.#memory : this.#memory.buffer;
+  }
+}

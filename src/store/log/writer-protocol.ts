@@ -1,0 +1,157 @@
+/**
+ * What the engine's thread and the store writer say to each other. Frames cross as numbers: where in the engine's
+ * memory they lie. Streams cross by name once and are a small number from then on, chosen by the client.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import type { ErrorRecord } from '../../error.ts';
+import type { LogStatistics } from './log-store.ts';
+import type { LogOptions } from './options.ts';
+
+/** What the store writer's thread is started with. */
+export interface StoreWriterTask {
+  /** The other end belongs to a `LogStoreClient`. It is transferred. */
+  readonly port: MessagePort;
+  /** The engine's memory, in which the frames lie. */
+  readonly memory: WebAssembly.Memory | SharedArrayBuffer;
+  readonly directory: string;
+  readonly options: LogOptions;
+}
+
+/** Many names as one text: cheaper to clone than as many strings. */
+export interface NameList {
+  readonly text: string;
+  /** Of each name in UTF-16 units. */
+  readonly lengths: Uint32Array;
+}
+
+export interface FrontierList {
+  readonly sources: NameList;
+  readonly offsets: BigUint64Array;
+}
+
+/** Columns of `FrameTable.places`. */
+export const PLACE = { stream: 0, offset: 1, length: 2, columns: 3 } as const;
+
+export interface FrameTable {
+  /**
+   * Three numbers a frame: stream, byte offset in the engine's memory, length. An offset below zero stands for
+   * a frame that is not in that memory: `copies[-1 - offset]`.
+   */
+  readonly places: Float64Array;
+  readonly sequences: BigUint64Array;
+  readonly copies: readonly Uint8Array[];
+}
+
+export interface CommitRequest {
+  readonly type: 'commit';
+  readonly request: number;
+  readonly generation: bigint;
+  /** Streams that were not named before; their numbers go on from `firstNewStream`. */
+  readonly newStreams: NameList;
+  readonly firstNewStream: number;
+  readonly frames: FrameTable;
+  readonly frontiers: FrontierList;
+}
+
+export interface CopyRequest {
+  readonly type: 'copy';
+  readonly request: number;
+  /** Positions in the list of checkpoints that `opened` brought. */
+  readonly checkpoints: Uint32Array;
+  /** Byte offsets in the engine's memory of where to copy them; below zero: send them back. */
+  readonly offsets: Float64Array;
+}
+
+export type WriterRequest =
+  | { readonly type: 'open'; readonly request: number }
+  | CommitRequest
+  | CopyRequest
+  | { readonly type: 'read'; readonly request: number; readonly stream: string; readonly sequence?: bigint }
+  | { readonly type: 'list'; readonly request: number; readonly stream: string }
+  | { readonly type: 'streams'; readonly request: number }
+  | {
+      readonly type: 'deleteBefore';
+      readonly request: number;
+      readonly stream: string;
+      readonly sequence: bigint;
+    }
+  | {
+      readonly type: 'forget';
+      readonly request: number;
+      readonly stream: string;
+      /** The number that the stream had, if any; it is not used again. */
+      readonly number?: number;
+    }
+  | { readonly type: 'statistics'; readonly request: number }
+  | { readonly type: 'close'; readonly request: number };
+
+/** The newest good checkpoint of each stream, a column for each fact. */
+export interface OpenedContents {
+  readonly generation: bigint;
+  readonly frontiers: FrontierList;
+  readonly streams: NameList;
+  readonly sequences: BigUint64Array;
+  readonly generations: Float64Array;
+  readonly byteLengths: Float64Array;
+  /** Streams that fell back, by their position in the list. */
+  readonly fellBack: ReadonlyMap<number, { readonly count: number; readonly reason: string }>;
+  readonly lost: readonly { readonly stream: string; readonly reason: string }[];
+}
+
+export interface CopyFailure {
+  /** Position in the request. */
+  readonly at: number;
+  readonly error: ErrorRecord;
+}
+
+export type WriterReply =
+  | { readonly type: 'opened'; readonly request: number; readonly contents: OpenedContents }
+  | { readonly type: 'done'; readonly request: number }
+  | { readonly type: 'failed'; readonly request: number; readonly error: ErrorRecord }
+  | {
+      readonly type: 'copied';
+      readonly request: number;
+      readonly failures: readonly CopyFailure[];
+      /** Those that were to be sent back, by their position in the request. */
+      readonly bytes: ReadonlyMap<number, Uint8Array>;
+    }
+  | { readonly type: 'frame'; readonly request: number; readonly bytes?: Uint8Array }
+  | {
+      readonly type: 'checkpoints';
+      readonly request: number;
+      readonly sequences: BigUint64Array;
+      readonly createdAtMs: Float64Array;
+    }
+  | { readonly type: 'streams'; readonly request: number; readonly names: NameList }
+  | { readonly type: 'statistics'; readonly request: number; readonly statistics: LogStatistics };
+
+export function toNameList(names: readonly string[]): NameList {
+  const lengths = new Uint32Array(names.length);
+  for (const [i, name] of names.entries()) lengths[i] = name.length;
+  return { text: names.join(''), lengths };
+}
+
+export function* fromNameList({ text, lengths }: NameList): Generator<string, void> {
+  let at = 0;
+  for (const length of lengths) {
+    yield text.slice(at, at + length);
+    at += length;
+  }
+}
+
+export function toFrontierList(frontiers: ReadonlyMap<string, bigint>): FrontierList {
+  return {
+    sources: toNameList([...frontiers.keys()]),
+    offsets: BigUint64Array.from(frontiers.values()),
+  };
+}
+
+export function fromFrontierList({ sources, offsets }: FrontierList): Map<string, bigint> {
+  const frontiers = new Map<string, bigint>();
+  let at = 0;
+  for (const source of fromNameList(sources)) {
+    frontiers.set(source, offsets[at] as bigint);
+    at += 1;
+  }
+  return frontiers;
+}

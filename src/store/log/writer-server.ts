@@ -1,0 +1,290 @@
+/**
+ * Serves a log store to the other end of a port, on the store writer's thread. Requests are answered in order.
+ *
+ * Group commit: whatever waits when a commit is begun goes out with it, in one write and one sync. Between
+ * messages the store does pieces of its background work.
+ */
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { TidemarkError, toErrorRecord } from '../../error.ts';
+import type { LogFrame, LogStore } from './log-store.ts';
+import { type OpenedLog, openLog } from './open-log.ts';
+import type { LogOptions, LogPorts } from './options.ts';
+import {
+  type CommitRequest,
+  type CopyFailure,
+  type CopyRequest,
+  fromFrontierList,
+  fromNameList,
+  type OpenedContents,
+  PLACE,
+  toFrontierList,
+  toNameList,
+  type WriterReply,
+  type WriterRequest,
+} from './writer-protocol.ts';
+
+export interface WriterService {
+  readonly port: MessagePort;
+  readonly memory: WebAssembly.Memory | SharedArrayBuffer;
+  readonly directory: string;
+  readonly options: LogOptions;
+  readonly ports: LogPorts;
+}
+
+/** More frames than this are not merged into one commit, so that no caller waits for too many others. */
+const MERGED_FRAMES_MAX = 8192;
+
+/** Serves until the other end closes the store or the port; then the directory is released. */
+export function serveStore(service: WriterService): Promise<void> {
+  return new Promise((resolve) => new WriterServer(service, resolve).start());
+}
+
+class WriterServer {
+  private readonly service: WriterService;
+  private readonly onEnd: () => void;
+  private readonly streams = new Map<number, string>();
+  private store: LogStore | undefined;
+  /** What `opened` listed, for the copies that are asked for by position. */
+  private opened: { readonly streams: readonly string[]; readonly sequences: BigUint64Array } | undefined;
+  private isIdleScheduled = false;
+
+  constructor(service: WriterService, onEnd: () => void) {
+    this.service = service;
+    this.onEnd = onEnd;
+  }
+
+  start(): void {
+    const { port } = this.service;
+    port.on('message', (request: WriterRequest) => this.serve(request));
+    port.on('close', () => this.end());
+  }
+
+  private serve(first: WriterRequest): void {
+    const requests = [first];
+    for (;;) {
+      const received = receiveMessageOnPort(this.service.port);
+      if (received === undefined) break;
+      requests.push(received.message as WriterRequest);
+    }
+    for (let at = 0; at < requests.length; ) {
+      const request = requests[at] as WriterRequest;
+      if (request.type === 'commit') {
+        const group = mergeable(requests, at);
+        this.commit(group);
+        at += group.length;
+      } else {
+        this.answer(request);
+        at += 1;
+      }
+    }
+    this.scheduleIdle();
+  }
+
+  private commit(group: readonly CommitRequest[]): void {
+    for (const request of group) this.learnStreams(request);
+    try {
+      const last = group.at(-1) as CommitRequest;
+      const frames = group.flatMap((request) => this.framesOf(request));
+      const frontiers = new Map(group.flatMap((request) => [...fromFrontierList(request.frontiers)]));
+      this.opening().commit({ frames, frontiers, generation: last.generation });
+      for (const { request } of group) this.reply({ type: 'done', request });
+    } catch (error) {
+      // Together they may be too much where one alone is not.
+      if (group.length > 1) for (const request of group) this.commit([request]);
+      else this.fail(group[0]?.request ?? 0, error);
+    }
+  }
+
+  private answer(request: Exclude<WriterRequest, CommitRequest>): void {
+    try {
+      this.reply(this.replyTo(request));
+      if (request.type === 'close') this.service.port.close();
+    } catch (error) {
+      this.fail(request.request, error);
+    }
+  }
+
+  private replyTo(message: Exclude<WriterRequest, CommitRequest>): WriterReply {
+    const { request } = message;
+    switch (message.type) {
+      case 'open':
+        return { type: 'opened', request, contents: this.open() };
+      case 'copy':
+        return this.copy(message);
+      case 'read': {
+        const bytes = this.opening().readFrame(message.stream, message.sequence);
+        return bytes === undefined ? { type: 'frame', request } : { type: 'frame', request, bytes };
+      }
+      case 'list': {
+        const found = this.opening().list(message.stream);
+        const sequences = BigUint64Array.from(found, ({ sequence }) => sequence);
+        const createdAtMs = Float64Array.from(found, (checkpoint) => checkpoint.createdAtMs);
+        return { type: 'checkpoints', request, sequences, createdAtMs };
+      }
+      case 'streams':
+        return { type: 'streams', request, names: toNameList([...this.opening().streams()]) };
+      case 'deleteBefore':
+        this.opening().deleteBefore(message.stream, message.sequence);
+        return { type: 'done', request };
+      case 'forget':
+        if (message.number !== undefined) this.streams.delete(message.number);
+        this.opening().forget(message.stream);
+        return { type: 'done', request };
+      case 'statistics':
+        return { type: 'statistics', request, statistics: this.opening().statistics() };
+      case 'close':
+        this.store?.close();
+        return { type: 'done', request };
+      default:
+        return message satisfies never;
+    }
+  }
+
+  private open(): OpenedContents {
+    const { ports, directory, options } = this.service;
+    if (this.store !== undefined) {
+      throw new TidemarkError('ERR_TIDEMARK_INVALID_ARGUMENT', 'the store is open already');
+    }
+    const log = openLog(ports, directory, options);
+    this.store = log.store;
+    const contents = contentsOf(log);
+    this.opened = { streams: [...fromNameList(contents.streams)], sequences: contents.sequences };
+    return contents;
+  }
+
+  /** In the order in which they lie in the log, whatever the order of the request. */
+  private copy({ request, checkpoints, offsets }: CopyRequest): WriterReply {
+    const store = this.opening();
+    const failures: CopyFailure[] = [];
+    const bytes = new Map<number, Uint8Array>();
+    const wanted = Array.from(checkpoints, (checkpoint, at) => {
+      const stream = this.opened?.streams[checkpoint] ?? '';
+      const sequence = this.opened?.sequences[checkpoint] ?? 0n;
+      const place = store.locate(stream, sequence);
+      return { at, stream, sequence, place, segment: place?.segment ?? 0, position: place?.position ?? 0 };
+    });
+    wanted.sort((a, b) => a.segment - b.segment || a.position - b.position);
+    for (const { at, stream, sequence, place } of wanted) {
+      try {
+        const offset = offsets[at] as number;
+        const length = place?.length ?? 0;
+        const target = offset < 0 ? new Uint8Array(length) : this.memoryAt(offset, length);
+        store.copyFrame(stream, sequence, target);
+        if (offset < 0) bytes.set(at, target);
+      } catch (error) {
+        failures.push({ at, error: toErrorRecord(error) });
+      }
+    }
+    return { type: 'copied', request, failures, bytes };
+  }
+
+  private framesOf({ frames }: CommitRequest): LogFrame[] {
+    const { places, sequences, copies } = frames;
+    return Array.from(sequences, (sequence, i) => {
+      const row = PLACE.columns * i;
+      const stream = this.streams.get(places[row + PLACE.stream] as number);
+      if (stream === undefined) throw new Error('a frame of a stream that was not named');
+      const offset = places[row + PLACE.offset] as number;
+      const length = places[row + PLACE.length] as number;
+      const bytes = offset < 0 ? copies[-1 - offset] : this.memoryAt(offset, length);
+      if (bytes === undefined) throw new Error('a frame without bytes');
+      return { stream, sequence, bytes };
+    });
+  }
+
+  private memoryAt(offset: number, length: number): Uint8Array {
+    const { memory } = this.service;
+    const buffer = memory instanceof SharedArrayBuffer ? memory : memory.buffer;
+    return new Uint8Array(buffer, offset, length);
+  }
+
+  private learnStreams({ newStreams, firstNewStream }: CommitRequest): void {
+    let number = firstNewStream;
+    for (const stream of fromNameList(newStreams)) {
+      this.streams.set(number, stream);
+      number += 1;
+    }
+  }
+
+  private opening(): LogStore {
+    if (this.store === undefined) throw new TidemarkError('ERR_TIDEMARK_CLOSED', 'the store is not open');
+    return this.store;
+  }
+
+  private reply(reply: WriterReply): void {
+    this.service.port.postMessage(reply, transferOf(reply));
+  }
+
+  private fail(request: number, error: unknown): void {
+    this.reply({ type: 'failed', request, error: toErrorRecord(error) });
+  }
+
+  /** One piece a turn of the event loop, so that a message never waits for more than one. */
+  private scheduleIdle(): void {
+    if (this.isIdleScheduled || this.store === undefined) return;
+    this.isIdleScheduled = true;
+    setImmediate(() => {
+      this.isIdleScheduled = false;
+      try {
+        if (this.store?.idleStep() === true) this.scheduleIdle();
+      } catch {
+        // The store has failed and says so to the next request.
+      }
+    });
+  }
+
+  private end(): void {
+    try {
+      this.store?.close();
+    } catch {
+      // Nobody is left to be told; what was durable is durable without it.
+    }
+    this.onEnd();
+  }
+}
+
+/** The commits from `start` on that can go out as one. */
+function mergeable(requests: readonly WriterRequest[], start: number): CommitRequest[] {
+  const group: CommitRequest[] = [];
+  let frames = 0;
+  for (let at = start; at < requests.length; at++) {
+    const request = requests[at] as WriterRequest;
+    if (request.type !== 'commit' || request.generation !== (group[0] ?? request).generation) break;
+    frames += request.frames.sequences.length;
+    if (group.length > 0 && frames > MERGED_FRAMES_MAX) break;
+    group.push(request);
+  }
+  return group;
+}
+
+function contentsOf({ store, generation, frontiers, fellBack, lost }: OpenedLog): OpenedContents {
+  const streams = [...store.streams()];
+  const sequences = new BigUint64Array(streams.length);
+  const generations = new Float64Array(streams.length);
+  const byteLengths = new Float64Array(streams.length);
+  const fellBackAt = new Map<number, { count: number; reason: string }>();
+  for (const [i, stream] of streams.entries()) {
+    const place = store.newest(stream);
+    sequences[i] = place?.sequence ?? 0n;
+    generations[i] = place?.generation ?? 0;
+    byteLengths[i] = place?.length ?? 0;
+    const behind = fellBack.get(stream);
+    if (behind !== undefined) fellBackAt.set(i, behind);
+  }
+  return {
+    generation,
+    frontiers: toFrontierList(frontiers),
+    streams: toNameList(streams),
+    sequences,
+    generations,
+    byteLengths,
+    fellBack: fellBackAt,
+    lost,
+  };
+}
+
+function transferOf(reply: WriterReply): ArrayBuffer[] {
+  if (reply.type === 'frame') return reply.bytes === undefined ? [] : [reply.bytes.buffer as ArrayBuffer];
+  if (reply.type === 'copied') return [...reply.bytes.values()].map(({ buffer }) => buffer as ArrayBuffer);
+  return [];
+}
