@@ -67,4 +67,6 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+// Whoever reads the lines may have seen enough, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 process.exitCode = await main(process.argv.slice(2));

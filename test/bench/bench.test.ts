@@ -6,6 +6,9 @@ import { describe, expect, test } from 'vitest';
 
 const MAIN = fileURLToPath(new URL('../../bench/main.ts', import.meta.url));
 
+/** A smoke takes seconds on a machine of its own; tests share theirs. */
+const SMOKE_TIMEOUT_MS = 90_000;
+
 interface Outcome {
   readonly code: unknown;
   readonly stdout: string;
@@ -51,7 +54,9 @@ function requireForm(lines: readonly Line[], suite: string): void {
 }
 
 describe('npm run bench', () => {
-  test('codec --smoke --json prints one object a line for every shape, case and subject', async () => {
+  test('codec --smoke --json prints one object a line for every shape, case and subject', {
+    timeout: SMOKE_TIMEOUT_MS,
+  }, async () => {
     const { code, stdout, stderr } = await runBench('codec', '--smoke', '--json');
     expect(stderr).toBe('');
     expect(code).toBe(0);
@@ -71,7 +76,9 @@ describe('npm run bench', () => {
     expect(new Set(limited)).toEqual(new Set(['encode-body', 'encode']));
   });
 
-  test('engine --smoke --json prints one object a line for every case', async () => {
+  test('engine --smoke --json prints one object a line for every case', {
+    timeout: SMOKE_TIMEOUT_MS,
+  }, async () => {
     const { code, stdout, stderr } = await runBench('engine', '--smoke', '--json');
     expect(stderr).toBe('');
     expect(code).toBe(0);
