@@ -1,0 +1,79 @@
+/** Removing checkpoints: forgotten streams stay forgotten, over restarts, crashes and compaction. */
+import { describe, expect, test } from 'vitest';
+import { frameOf } from './support/frames.ts';
+import { MIB, newestOf, openOn } from './support/log.ts';
+import { SimulatedDisk } from './support/simulated-disk.ts';
+
+const NO_FRONTIERS = new Map<string, bigint>();
+
+describe('forget', () => {
+  test('removes everything of a stream, durably', () => {
+    const disk = new SimulatedDisk();
+    const { store } = openOn(disk);
+    const frames = [frameOf('a', 1), frameOf('a', 2), frameOf('b', 1)];
+    store.commit({ frames, frontiers: NO_FRONTIERS, generation: 1n });
+    store.forget('a');
+    expect(store.readFrame('a')).toBeUndefined();
+    expect([...openOn(disk.crash(() => false)).store.streams()]).toEqual(['b']);
+  });
+
+  test('of a stream that is not there writes nothing', () => {
+    const { store } = openOn(new SimulatedDisk());
+    store.forget('nobody');
+    expect(store.statistics().commits).toBe(0);
+  });
+
+  test('lets the name begin again with lower sequences', () => {
+    const disk = new SimulatedDisk();
+    const { store } = openOn(disk);
+    store.commit({ frames: [frameOf('a', 100)], frontiers: NO_FRONTIERS, generation: 1n });
+    store.forget('a');
+    store.commit({ frames: [frameOf('a', 1)], frontiers: NO_FRONTIERS, generation: 1n });
+    expect(newestOf(openOn(disk.copy()))).toEqual(new Map([['a', 1n]]));
+  });
+
+  test('holds when compaction has dropped the tombstone, and old segments still hold the frames', () => {
+    const options = { diskBytes: MIB, perStream: 1 };
+    const disk = new SimulatedDisk();
+    const { store } = openOn(disk, options);
+    store.commit({ frames: [frameOf('gone', 1)], frontiers: NO_FRONTIERS, generation: 1n });
+    store.forget('gone');
+    // Several laps over all segments, with a restart after each commit of the last one.
+    for (let i = 1; i <= 120; i++) {
+      const frames = [frameOf('a', i, { stateBytes: 20_000 }), frameOf('b', i, { stateBytes: 10_000 })];
+      store.commit({ frames, frontiers: NO_FRONTIERS, generation: 1n });
+      if (i % 7 === 0) expect([...openOn(disk.copy(), options).store.streams()].sort()).toEqual(['a', 'b']);
+    }
+  });
+});
+
+describe('deleteBefore', () => {
+  test('removes lower sequences only, durably', () => {
+    const disk = new SimulatedDisk();
+    const { store } = openOn(disk);
+    const frames = [1, 2, 3].map((sequence) => frameOf('a', sequence));
+    store.commit({ frames, frontiers: NO_FRONTIERS, generation: 1n });
+    store.deleteBefore('a', 3n);
+    expect(store.list('a').map(({ sequence }) => sequence)).toEqual([3n]);
+    const after = openOn(disk.crash(() => false));
+    expect(after.store.list('a').map(({ sequence }) => sequence)).toEqual([3n]);
+  });
+
+  test('says nothing about what is saved later', () => {
+    const disk = new SimulatedDisk();
+    const { store } = openOn(disk);
+    store.commit({ frames: [frameOf('a', 1), frameOf('a', 9)], frontiers: NO_FRONTIERS, generation: 1n });
+    store.deleteBefore('a', 9n);
+    store.commit({ frames: [frameOf('a', 2)], frontiers: NO_FRONTIERS, generation: 1n });
+    const after = openOn(disk.copy());
+    expect(after.store.list('a').map(({ sequence }) => sequence)).toEqual([2n, 9n]);
+  });
+
+  test('with nothing below writes nothing', () => {
+    const { store } = openOn(new SimulatedDisk());
+    store.commit({ frames: [frameOf('a', 5)], frontiers: NO_FRONTIERS, generation: 1n });
+    const { commits } = store.statistics();
+    store.deleteBefore('a', 5n);
+    expect(store.statistics().commits).toBe(commits);
+  });
+});

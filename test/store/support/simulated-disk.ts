@@ -1,0 +1,227 @@
+/**
+ * A disk in memory behind the file system port. It knows what was synced, so it can crash: everything synced is
+ * kept; of unsynced bytes any subset of sectors; of unsynced changes of names any prefix, as a journal does it.
+ *
+ * Operations can be watched and made to fail through `before`.
+ */
+import { basename, dirname } from 'node:path';
+import { TidemarkError } from '../../../src/error.ts';
+import type { FileHandle, FileSystem, OpenMode } from '../../../src/store/file-system.ts';
+import type { DirectoryLock, LockRequest } from '../../../src/store/log/lock.ts';
+
+const SECTOR = 512;
+
+interface SimulatedFile {
+  bytes: Uint8Array;
+  synced: Uint8Array;
+  readonly dirty: Set<number>;
+}
+
+export type Operation =
+  | 'open'
+  | 'read'
+  | 'writev'
+  | 'sync'
+  | 'datasync'
+  | 'syncDirectory'
+  | 'rename'
+  | 'unlink';
+
+export class SimulatedDisk implements FileSystem {
+  /** Called before an operation; what it throws, the operation throws. */
+  before: (operation: Operation, path: string) => void = () => {};
+  /** The greatest sum of file sizes there ever was. */
+  bytesMax = 0;
+  private names = new Map<string, SimulatedFile>();
+  private durableNames = new Map<string, SimulatedFile>();
+  /** Changes of names since the directory was synced, in order. */
+  private nameChanges: ((names: Map<string, SimulatedFile>) => void)[] = [];
+  private readonly directories = new Set<string>();
+  private readonly handles = new Map<FileHandle, { path: string; file: SimulatedFile }>();
+  private readonly locked = new Set<string>();
+  private nextHandle = 1;
+
+  open(path: string, mode: OpenMode): FileHandle {
+    this.before('open', path);
+    let file = this.names.get(path);
+    if (mode === 'create') {
+      if (file !== undefined) throw systemError('EEXIST', path);
+      const created = { bytes: new Uint8Array(), synced: new Uint8Array(), dirty: new Set<number>() };
+      file = created;
+      this.changeNames((names) => names.set(path, created));
+    }
+    if (file === undefined) throw systemError('ENOENT', path);
+    const handle = this.nextHandle;
+    this.nextHandle += 1;
+    this.handles.set(handle, { path, file });
+    return handle;
+  }
+
+  close(handle: FileHandle): void {
+    if (!this.handles.delete(handle)) throw systemError('EBADF', String(handle));
+  }
+
+  read(handle: FileHandle, target: Uint8Array, position: number): number {
+    const { path, file } = this.opened(handle);
+    this.before('read', path);
+    const bytes = file.bytes.subarray(position, position + target.length);
+    target.set(bytes);
+    return bytes.length;
+  }
+
+  writev(handle: FileHandle, buffers: readonly Uint8Array[], position: number): number {
+    const { path, file } = this.opened(handle);
+    this.before('writev', path);
+    let end = position;
+    for (const buffer of buffers) end += buffer.length;
+    if (end > file.bytes.length) file.bytes = resized(file.bytes, end);
+    let at = position;
+    for (const buffer of buffers) {
+      file.bytes.set(buffer, at);
+      at += buffer.length;
+    }
+    for (let sector = Math.floor(position / SECTOR); sector * SECTOR < end; sector++) file.dirty.add(sector);
+    this.bytesMax = Math.max(this.bytesMax, this.usedBytes());
+    return end - position;
+  }
+
+  size(handle: FileHandle): number {
+    return this.opened(handle).file.bytes.length;
+  }
+
+  sync(handle: FileHandle): void {
+    const { path, file } = this.opened(handle);
+    this.before('sync', path);
+    makeDurable(file);
+  }
+
+  datasync(handle: FileHandle): void {
+    const { path, file } = this.opened(handle);
+    this.before('datasync', path);
+    makeDurable(file);
+  }
+
+  syncDirectory(path: string): void {
+    this.before('syncDirectory', path);
+    this.durableNames = new Map(this.names);
+    this.nameChanges = [];
+  }
+
+  rename(from: string, to: string): void {
+    this.before('rename', from);
+    const file = this.names.get(from);
+    if (file === undefined) throw systemError('ENOENT', from);
+    this.changeNames((names) => {
+      names.delete(from);
+      names.set(to, file);
+    });
+  }
+
+  unlink(path: string): void {
+    this.before('unlink', path);
+    if (!this.names.has(path)) throw systemError('ENOENT', path);
+    this.changeNames((names) => names.delete(path));
+  }
+
+  list(path: string): string[] | undefined {
+    if (!this.directories.has(path)) return undefined;
+    return [...this.names.keys()].filter((name) => dirname(name) === path).map((name) => basename(name));
+  }
+
+  makeDirectory(path: string): void {
+    this.directories.add(path);
+  }
+
+  /** A lock that dies with `crash`, as the real one does with its owner. */
+  readonly lockDirectory = ({ directory }: LockRequest): DirectoryLock => {
+    if (this.locked.has(directory)) throw new TidemarkError('ERR_TIDEMARK_DIRECTORY_LOCKED', directory);
+    this.locked.add(directory);
+    return { release: () => this.locked.delete(directory) };
+  };
+
+  /** The disk after a power failure: of what was not synced, `keep` decides sector by sector, name by name. */
+  crash(keep: () => boolean): SimulatedDisk {
+    const after = new SimulatedDisk();
+    for (const directory of this.directories) after.directories.add(directory);
+    const names = new Map(this.durableNames);
+    for (const change of this.nameChanges) {
+      if (!keep()) break;
+      change(names);
+    }
+    for (const [name, file] of names) after.replace(name, crashedBytes(file, keep));
+    after.durableNames = new Map(after.names);
+    return after;
+  }
+
+  /** The same disk with nothing lost, for a process that died while its machine went on. */
+  copy(): SimulatedDisk {
+    return this.crash(() => true);
+  }
+
+  bytesOf(path: string): Uint8Array {
+    const file = this.names.get(path);
+    if (file === undefined) throw systemError('ENOENT', path);
+    return file.bytes;
+  }
+
+  replace(path: string, bytes: Uint8Array): void {
+    this.names.set(path, { bytes, synced: new Uint8Array(bytes), dirty: new Set() });
+    this.directories.add(dirname(path));
+  }
+
+  remove(path: string): void {
+    this.names.delete(path);
+    this.durableNames.delete(path);
+  }
+
+  usedBytes(): number {
+    let sum = 0;
+    for (const file of this.names.values()) sum += file.bytes.length;
+    return sum;
+  }
+
+  get openHandles(): number {
+    return this.handles.size;
+  }
+
+  private changeNames(change: (names: Map<string, SimulatedFile>) => void): void {
+    change(this.names);
+    this.nameChanges.push(change);
+  }
+
+  private opened(handle: FileHandle): { path: string; file: SimulatedFile } {
+    const opened = this.handles.get(handle);
+    if (opened === undefined) throw systemError('EBADF', String(handle));
+    return opened;
+  }
+}
+
+export function systemError(code: string, what: string): Error {
+  return Object.assign(new Error(`${code}: ${what}`), { code });
+}
+
+function makeDurable(file: SimulatedFile): void {
+  if (file.synced.length !== file.bytes.length) file.synced = resized(file.synced, file.bytes.length);
+  for (const sector of file.dirty) {
+    const start = sector * SECTOR;
+    file.synced.set(file.bytes.subarray(start, start + SECTOR), start);
+  }
+  file.dirty.clear();
+}
+
+function crashedBytes(file: SimulatedFile, keep: () => boolean): Uint8Array {
+  const grew = file.bytes.length > file.synced.length && keep();
+  const bytes = resized(file.synced, grew ? file.bytes.length : file.synced.length);
+  for (const sector of file.dirty) {
+    const start = sector * SECTOR;
+    if (start < bytes.length && keep())
+      bytes.set(file.bytes.subarray(start, Math.min(start + SECTOR, bytes.length)), start);
+  }
+  return bytes;
+}
+
+function resized(bytes: Uint8Array, length: number): Uint8Array {
+  const copy = new Uint8Array(length);
+  copy.set(bytes.subarray(0, length));
+  return copy;
+}
