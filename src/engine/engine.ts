@@ -19,15 +19,16 @@ import { CheckpointRequests } from './checkpoint-requests.ts';
 import { CommitPipeline } from './commit-pipeline.ts';
 import { CompletionReader } from './completion-reader.ts';
 import { Durability } from './durability.ts';
+import { EngineState } from './engine-state.ts';
 import type { Event, PushOptions } from './event.ts';
 import { computeFrontiers } from './frontiers.ts';
 import { Ingest, type Marks } from './ingest.ts';
 import { MainLoop } from './main-loop.ts';
-import { type EngineEvents, type EngineMetrics, sumMetrics } from './metrics.ts';
+import { type EngineEvents, type EngineMetrics, emitSafely, sumMetrics } from './metrics.ts';
 import { type EngineOptions, invalidArgument, type ResolvedOptions, resolveOptions } from './options.ts';
 import type { RoutedStream, Router } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
-import { prepare, type Startup, startShards } from './startup.ts';
+import { prepare, type Startup, startShards, startTimedOut } from './startup.ts';
 import type { StoreConnection } from './store-connection.ts';
 import { writableOver } from './writable.ts';
 
@@ -47,10 +48,9 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   readonly #ingest: Ingest;
   readonly #durability = new Durability();
   readonly #requests: CheckpointRequests;
+  readonly #state = new EngineState();
   readonly #loop: MainLoop;
   readonly #limits: BatchLimits;
-  #state: 'opening' | 'open' | 'closing' | 'closed' | 'failed' = 'opening';
-  #failure: TidemarkError | undefined;
   #closed: Promise<void> | undefined;
   #released: Promise<void> | undefined;
   #readyWaiter: { resolve: () => void; reject: (error: Error) => void } | undefined;
@@ -117,7 +117,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       central: this.#central,
       commits: this.#commits,
       ingest: this.#ingest,
-      onPressure: (shard, what) => this.#emitSafely('pressure', { shard, what }),
+      onPressure: (shard, what) => emitSafely(this, 'pressure', { shard, what }),
     });
   }
 
@@ -130,7 +130,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
    */
   push(events: Event | readonly Event[], options?: PushOptions): Promise<void> {
     try {
-      this.#requireOpen();
+      this.#state.requireOpen();
       const isDurable = this.#isDurablePush(options);
       if (Array.isArray(events)) return this.#pushAll(events as readonly Event[], isDurable);
       const event = events as Event;
@@ -149,7 +149,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
    * @throws as `push`, but at once
    */
   tryPush(event: Event): boolean {
-    this.#requireOpen();
+    this.#state.requireOpen();
     checkSingle(event, this.#router, this.#limits);
     return this.#ingest.tryAccept(event, false);
   }
@@ -160,21 +160,21 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
    * @throws ERR_TIDEMARK_NOT_FOUND for a stream that never had an event; ERR_TIDEMARK_CLOSED; and what the engine failed with
    */
   async checkpoint(stream?: string): Promise<void> {
-    this.#requireOpen();
+    this.#state.requireOpen();
     if (stream === undefined) return this.#checkpointAll();
     const routed = this.#router.stream(stream);
     if (routed === undefined)
       throw new TidemarkError('ERR_TIDEMARK_NOT_FOUND', `no stream '${stream}' is known`);
     const marks: Marks = new Map();
-    await this.#ingest.requestCheckpoint(routed, marks, () => this.#rejection());
+    await this.#ingest.requestCheckpoint(routed, marks, () => this.#state.rejection());
     await this.#untilSettled(marks);
     await this.#commits?.commitFrontiers();
-    this.#requireAlive();
+    this.#state.requireAlive();
   }
 
   /** A verified copy of the newest checkpoint of a stream. @throws ERR_TIDEMARK_CLOSED; and what the engine failed with */
   async latest(stream: string): Promise<CheckpointState | undefined> {
-    this.#requireOpen();
+    this.#state.requireOpen();
     const routed = this.#router.stream(stream);
     const frame = routed?.newest;
     // A copy first: the shard may reuse the memory as soon as the frame is evicted.
@@ -236,7 +236,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     const timer = setTimeout(() => this.#fail(startTimedOut(startTimeoutMs)), startTimeoutMs);
     try {
       await ready;
-      this.#state = 'open';
+      this.#state.phase = 'open';
     } catch (error) {
       await this.#release(false);
       throw error;
@@ -246,19 +246,19 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   }
 
   async #close(): Promise<void> {
-    if (this.#state === 'open') {
-      this.#state = 'closing';
+    if (this.#state.phase === 'open') {
+      this.#state.phase = 'closing';
       try {
         // Behind whatever still waits for room.
-        await this.#ingest.accept([], undefined, () => this.#rejection());
+        await this.#ingest.accept([], undefined, () => this.#state.rejection());
         await this.#checkpointAll();
       } catch (error) {
         this.#fail(error);
       }
     }
-    await this.#release(this.#state === 'closing');
-    if (this.#failure !== undefined) throw this.#rejection();
-    this.#state = 'closed';
+    await this.#release(this.#state.phase === 'closing');
+    this.#state.requireAlive();
+    this.#state.phase = 'closed';
   }
 
   /** Ends threads and store; orderly or at once. */
@@ -278,25 +278,16 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   }
 
   #fail(error: unknown): void {
-    if (this.#state === 'failed' || this.#state === 'closed') return;
-    this.#state = 'failed';
-    this.#failure =
-      error instanceof TidemarkError
-        ? error
-        : new TidemarkError(
-            'ERR_TIDEMARK_STORE_FAILED',
-            `the store failed: ${error instanceof Error ? error.message : String(error)}`,
-            { cause: error },
-          );
-    const reason = (): Error => this.#rejection();
+    if (!this.#state.fail(error)) return;
+    const reason = (): Error => this.#state.rejection();
     this.#loop.stop();
     this.#commits?.stop();
     this.#ingest.failAll();
     this.#durability.failAll(reason);
     this.#requests.failAll(reason);
-    this.#readyWaiter?.reject(this.#failure);
+    this.#readyWaiter?.reject(this.#state.rejection());
     void this.#release(false);
-    if (this.listenerCount('error') > 0) this.#emitSafely('error', this.#failure);
+    if (this.listenerCount('error') > 0) emitSafely(this, 'error', this.#state.rejection());
   }
 
   #makePipeline(): CommitPipeline | undefined {
@@ -309,7 +300,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       frontiers: (pending: Iterable<{ source: number; offset: bigint }>) =>
         computeFrontiers(this.#router.sources(), pending),
       onDurable: (frames: readonly StoredFrame[], through: number) => this.#onDurable(frames, through),
-      onFrontier: (source: string, offset: bigint) => this.#emitSafely('frontier', { source, offset }),
+      onFrontier: (source: string, offset: bigint) => emitSafely(this, 'frontier', { source, offset }),
       onError: (error: unknown) => this.#fail(error),
     };
     return new CommitPipeline(ports, this.receipt.positions);
@@ -323,11 +314,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
 
   async #pushQueued(events: readonly Event[], isDurable: boolean): Promise<void> {
     const marks: Marks | undefined = isDurable ? new Map() : undefined;
-    await this.#ingest.accept(events, marks, (accepted) => {
-      const error = this.#rejection();
-      error.accepted = accepted;
-      return error;
-    });
+    await this.#ingest.accept(events, marks, (accepted) => this.#state.rejection(accepted));
     if (marks === undefined) return;
     try {
       await this.#untilSettled(marks);
@@ -351,7 +338,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   }
 
   async #untilSettled(marks: Marks): Promise<void> {
-    this.#requireAlive();
+    this.#state.requireAlive();
     await Promise.all([...marks].map(([stream, pushed]) => this.#durability.untilSettled(stream, pushed)));
   }
 
@@ -360,7 +347,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     if (this.#commits === undefined) return;
     await this.#durability.untilThrough(this.#central.enqueued);
     await this.#commits.commitFrontiers();
-    this.#requireAlive();
+    this.#state.requireAlive();
   }
 
   #onReady(shard: ShardHandle): void {
@@ -374,7 +361,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     this.#central.add(frame);
     if (this.#commits === undefined) this.#durability.settle(stream, frame.seen);
     if (this.listenerCount('checkpoint') > 0) {
-      this.#emitSafely('checkpoint', { stream: stream.name, sequence: frame.sequence, bytes: frame.bytes });
+      emitSafely(this, 'checkpoint', { stream: stream.name, sequence: frame.sequence, bytes: frame.bytes });
     }
   }
 
@@ -391,7 +378,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       this.#durable.bytes += frame.bytes;
       this.#durability.settle(frame.stream as RoutedStream, frame.seen);
       if (isHeard)
-        this.#emitSafely('durable', {
+        emitSafely(this, 'durable', {
           stream: frame.stream.name,
           sequence: frame.sequence,
           bytes: frame.bytes,
@@ -404,41 +391,4 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   #shardOf(frame: StoredFrame): ShardHandle {
     return this.#shards[frame.stream.shard] as ShardHandle;
   }
-
-  /** A listener that throws must not stop the engine halfway through its own work. */
-  #emitSafely<Name extends keyof EngineEvents>(name: Name, ...args: EngineEvents[Name]): void {
-    try {
-      (this as EventEmitter).emit(name, ...args);
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
-  }
-
-  #requireOpen(): void {
-    this.#requireAlive();
-    if (this.#state !== 'open') throw this.#rejection();
-  }
-
-  #requireAlive(): void {
-    if (this.#failure !== undefined) throw this.#rejection();
-  }
-
-  /** A new error for each rejection: callers add to it, and stacks tell them apart. */
-  #rejection(): TidemarkError {
-    const failure = this.#failure;
-    if (failure === undefined) return new TidemarkError('ERR_TIDEMARK_CLOSED', 'the engine is closed');
-    return new TidemarkError(failure.code, failure.message, {
-      cause: failure.cause ?? failure,
-      retryable: failure.retryable,
-    });
-  }
-}
-
-function startTimedOut(ms: number): TidemarkError {
-  return new TidemarkError(
-    'ERR_TIDEMARK_OPERATORS_MODULE',
-    `the shards were not ready within ${ms} ms: the operators module does not finish loading, or there is much to restore; then raise startTimeoutMs`,
-  );
 }

@@ -1,4 +1,5 @@
 /** What an engine says about itself: its events, and its figures as plain numbers. */
+import type { EventEmitter } from 'node:events';
 import type { ShardMetrics } from './shard-handle.ts';
 
 export interface CheckpointEvent {
@@ -19,6 +20,21 @@ export interface EngineEvents {
   pressure: [{ readonly shard: number; readonly what: 'ring' | 'memory' }];
   /** The engine has failed. Does not throw without a listener. */
   error: [Error];
+}
+
+/** Emits; a listener that throws must not stop the engine halfway through its own work. */
+export function emitSafely<Name extends keyof EngineEvents>(
+  engine: EventEmitter<EngineEvents>,
+  name: Name,
+  ...args: EngineEvents[Name]
+): void {
+  try {
+    (engine as EventEmitter).emit(name, ...args);
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
 }
 
 export interface EngineMetrics {

@@ -106,3 +106,11 @@ function frameOf(router: Router, checkpoint: PlacedCheckpoint): StoredFrame {
   const { sequence, address, bytes } = checkpoint;
   return new StoredFrame(stream, { sequence, address, bytes, seen: 0, lows: [] });
 }
+
+/** The shards did not answer in time. */
+export function startTimedOut(ms: number): TidemarkError {
+  return new TidemarkError(
+    'ERR_TIDEMARK_OPERATORS_MODULE',
+    `the shards were not ready within ${ms} ms: the operators module does not finish loading, or there is much to restore; then raise startTimeoutMs`,
+  );
+}

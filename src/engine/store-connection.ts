@@ -1,10 +1,11 @@
 /** Opens the durable store that the options ask for, on a thread of its own if it is the embedded log. */
 import { MessageChannel } from 'node:worker_threads';
+import { TidemarkError } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import type { CheckpointStore } from '../store/contract.ts';
 import { LogStoreClient } from '../store/log/log-store-client.ts';
 import type { ResolvedOptions } from './options.ts';
-import { TaskThread, threadExited } from './thread.ts';
+import { TaskThread } from './thread.ts';
 import { workerFile } from './worker-files.ts';
 
 export interface StoreConnection {
@@ -33,8 +34,15 @@ export function connectStore(options: ResolvedOptions, memory: EngineMemory): St
     execArgv: ['--disable-warning=ExperimentalWarning'],
   });
   thread.outcome.then(
-    () => client.fail(threadExited('the store writer', new Error('its task returned'))),
-    (cause: unknown) => client.fail(threadExited('the store writer', cause)),
+    () => client.fail(writerExited(new Error('its task returned'))),
+    (cause: unknown) => client.fail(writerExited(cause)),
   );
   return { store: client, release: () => thread.destroy() };
+}
+
+function writerExited(cause: unknown): TidemarkError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new TidemarkError('ERR_TIDEMARK_STORE_FAILED', `the store writer ended unexpectedly: ${reason}`, {
+    cause,
+  });
 }
