@@ -4,6 +4,7 @@ import { TidemarkError } from '../error.ts';
 import type { Damage } from '../store/log/damage.ts';
 import { type Inspection, inspectDirectory, readFrame } from '../store/log/inspect.ts';
 import { nodeFileSystem } from '../store/node-file-system.ts';
+import { requireNoFile } from './directory.ts';
 import { formatBytes, formatCount, formatTable, printable, type Terminal, toJsonLine } from './output.ts';
 
 interface DirectoryCommand {
@@ -18,6 +19,7 @@ interface ShowCommand extends DirectoryCommand {
 
 /** One line for each stream, then each damage met on the way, then the directory. */
 export function lsCommand({ directory, json }: DirectoryCommand, terminal: Terminal): number {
+  requireNoFile(directory);
   const found = inspectDirectory(nodeFileSystem, directory, { verify: false });
   const { stdout } = terminal;
   if (json) {
@@ -39,6 +41,7 @@ export function lsCommand({ directory, json }: DirectoryCommand, terminal: Termi
 
 /** Reads and checks every byte: one line for each damage, then the directory. */
 export function verifyCommand({ directory, json }: DirectoryCommand, { stdout }: Terminal): number {
+  requireNoFile(directory);
   const found = inspectDirectory(nodeFileSystem, directory, { verify: true });
   const exitCode = report(directory, found, { json, stdout });
   if (!json && exitCode === 0) stdout.write('everything verifies\n');
@@ -48,6 +51,7 @@ export function verifyCommand({ directory, json }: DirectoryCommand, { stdout }:
 /** @throws ERR_TIDEMARK_NOT_FOUND, ERR_TIDEMARK_DAMAGED_FRAME */
 export function showCommand(command: ShowCommand, { stdout }: Terminal): number {
   const { directory, stream, sequence, json } = command;
+  requireNoFile(directory);
   const frame = readFrame(nodeFileSystem, directory, { stream, sequence });
   if (frame === undefined) {
     const which = sequence === undefined ? 'no checkpoint' : `no checkpoint at ${sequence}`;

@@ -2,12 +2,11 @@
 import type { EngineOptions } from '../engine/options.ts';
 import { TidemarkError } from '../error.ts';
 import type { RunArguments } from './arguments.ts';
+import { DEFAULT_DIRECTORY, requireNoFile } from './directory.ts';
 import { loadJob } from './load-job.ts';
 import { type Terminal, toJsonLine } from './output.ts';
 import { type RunPorts, runJob } from './runner.ts';
 import { formatSummary, type RunSummary } from './summary.ts';
-
-export const DEFAULT_DIRECTORY = './tidemark-data';
 
 export async function runCommand(path: string, run: RunArguments, ports: RunPorts): Promise<number> {
   const { source, ...options } = await loadJob(path);
@@ -29,7 +28,7 @@ export async function runCommand(path: string, run: RunArguments, ports: RunPort
 
 /**
  * The options of the command line go before those of the job.
- * @throws ERR_TIDEMARK_INVALID_ARGUMENT
+ * @throws ERR_TIDEMARK_INVALID_ARGUMENT, ERR_TIDEMARK_NOT_A_STORE
  */
 export function withArguments(
   options: EngineOptions,
@@ -46,6 +45,7 @@ export function withArguments(
     return { options: merged, where: 'checkpoints go to the store of the job' };
   }
   const place = directory ?? options.directory ?? DEFAULT_DIRECTORY;
+  requireNoFile(place);
   return { options: { ...merged, directory: place }, where: `checkpoints are kept in ${place}` };
 }
 

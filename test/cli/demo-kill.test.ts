@@ -9,10 +9,10 @@ import { afterAll, expect, test } from 'vitest';
 import type { RunSummary } from '../../src/cli/summary.ts';
 import { parseLines, runJson, scratchDirectory, startCommand } from '../support/command.ts';
 
-const LIMIT = 1_000_000;
-const RUNS_MAX = 40;
-/** A run of so many flights takes a few of these. */
-const LIFE_MS_MAX = 700;
+const FLIGHTS = 3_000_000;
+/** Lives grow longer, so that a machine of any speed gets to the end. */
+const LIFE_MS_MAX = 800;
+const LIFE_GROWTH_MS = 150;
 
 const scratch = scratchDirectory('kill');
 afterAll(() => scratch.remove());
@@ -37,19 +37,21 @@ async function holdsCommit(directory: string): Promise<boolean> {
 test('a demo that is killed again and again ends in the state of an uninterrupted one', async () => {
   const seed = Number(process.env['TIDEMARK_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
   const random = randomOf(seed);
-  const argv = (directory: string) => ['demo', '--directory', directory, '--limit', String(LIMIT), '--json'];
+  const argv = (directory: string, shards: number) => {
+    return ['demo', '--directory', directory, '--shards', String(shards), '--json'];
+  };
   const directory = `${scratch.path}/killed`;
   const kills: number[] = [];
   let summary: RunSummary | undefined;
-  for (let run = 0; run < RUNS_MAX && summary === undefined; run += 1) {
-    const command = startCommand(argv(directory));
+  for (let life = 0; summary === undefined; life += 1) {
+    const command = startCommand(argv(directory, 1 + (life % 3)));
     let isOver = false;
     const result = command.result.finally(() => {
       isOver = true;
     });
     while (!isOver && !(await holdsCommit(directory)));
     // The random moment is the matter of this test; nothing waits for a condition here.
-    const lifeMs = Math.floor(random() * LIFE_MS_MAX);
+    const lifeMs = Math.floor(random() * (LIFE_MS_MAX + life * LIFE_GROWTH_MS));
     const timer = setTimeout(() => command.killGroup(), lifeMs);
     const { code, signal, stdout, stderr } = await result;
     clearTimeout(timer);
@@ -60,10 +62,13 @@ test('a demo that is killed again and again ends in the state of an uninterrupte
     expect(code, `seed ${seed}: ${stderr}`).toBe(0);
     [summary] = parseLines<RunSummary>(stdout);
   }
-  const [whole] = await runJson<RunSummary>(argv(`${scratch.path}/whole`));
+  const [whole] = await runJson<RunSummary>(argv(`${scratch.path}/whole`, 2));
   const context = `seed ${seed}, killed after ${kills.join(', ')} ms`;
+  console.log(context);
   expect(kills.length, context).toBeGreaterThan(0);
-  expect(summary, context).toMatchObject({ events: LIMIT, resumed: true, stateDigest: whole!.stateDigest });
+  expect(summary, context).toMatchObject({ events: FLIGHTS, resumed: true, stateDigest: whole!.stateDigest });
   expect(Number(summary!.resumedFrom), context).toBeGreaterThan(0);
-  expect(summary!.applied, context).toBeLessThan(LIMIT);
+  expect(summary!.applied, context).toBeLessThan(FLIGHTS);
+  const [verified] = await runJson<{ damaged: number }>(['verify', directory]);
+  expect(verified, context).toMatchObject({ ok: true, damaged: 0, frontiers: { flights: String(FLIGHTS) } });
 }, 180_000);

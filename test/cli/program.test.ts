@@ -38,6 +38,7 @@ describe('requests', () => {
     [['demo', '--shards', 'many'], 'ERR_TIDEMARK_INVALID_ARGUMENT'],
     [['demo', '--shards', '100000'], 'ERR_TIDEMARK_INVALID_ARGUMENT'],
     [['demo', '--directory', foreign], 'ERR_TIDEMARK_NOT_A_STORE'],
+    [['demo', '--directory', join(foreign, 'letter.txt')], 'ERR_TIDEMARK_NOT_A_STORE'],
     [['run', join(foreign, 'missing.ts')], 'ERR_TIDEMARK_INVALID_JOB'],
     [['ls', foreign], 'ERR_TIDEMARK_NOT_A_STORE'],
     [['ls', join(foreign, 'missing')], 'ERR_TIDEMARK_NOT_A_STORE'],
