@@ -137,6 +137,7 @@ function report(directory: string, found: Inspection, { json, stdout }: Target):
       frontiers: Object.fromEntries(frontiers),
       torn: torn ?? null,
       damaged: damage.length,
+      ok: damage.length === 0,
     };
     stdout.write(toJsonLine(overview));
   } else {
