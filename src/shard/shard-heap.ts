@@ -17,8 +17,9 @@ import type { Waiting } from './waiting.ts';
 
 /** From this share of the heap on, main is asked to give frames back before there is need. */
 const PRESSURE_SHARE = 3 / 4;
-/** … and asked for this share of the heap. */
+/** … and asked for this share of the heap; a shard that waits asks for less, to wait less. */
 const RELIEF_SHARE = 1 / 8;
+const RELIEF_SHARE_MIN = 1 / 64;
 
 export interface LiveFrame {
   readonly address: number;
@@ -119,7 +120,8 @@ export class ShardHeap {
       if (address !== 0) break;
       if (isAnswered) {
         if (hasAsked && this.#isDenied) throw this.#full(bytes, purpose());
-        this.#ask(bytes);
+        // More than is needed, so that a full heap does not cost a round trip for every frame.
+        this.#ask(Math.max(bytes, this.#allocator.bytes * RELIEF_SHARE_MIN));
         hasAsked = true;
       }
       this.#waiting.until(() => this.#returns.peek() !== 0 || this.#isAnswered);
