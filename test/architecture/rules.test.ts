@@ -78,6 +78,17 @@ describe('documents', () => {
     expect(readme).toContain(manifest.engines.node);
   });
 
+  test('the lock file has the optional packages of every platform', () => {
+    // npm leaves out what its registry does not have, and `npm ci` then refuses the lock file everywhere.
+    const lock: { packages: Record<string, { optionalDependencies?: Record<string, string> }> } = JSON.parse(
+      readFileSync(join(ROOT, 'package-lock.json'), 'utf8'),
+    );
+    const wanted = Object.values(lock.packages).flatMap((entry) =>
+      Object.keys(entry.optionalDependencies ?? {}),
+    );
+    expect(wanted.filter((name) => lock.packages[`node_modules/${name}`] === undefined)).toEqual([]);
+  });
+
   test('every file that README and ARCHITECTURE link to exists', () => {
     const architecture = readFileSync(join(ROOT, 'ARCHITECTURE.md'), 'utf8');
     const links = [...`${readme}\n${architecture}`.matchAll(/\]\((?!http|#)([^)#]+)\)/g)].map(
