@@ -31,20 +31,20 @@ export function findFlightsFile(): string {
   for (const name of DEMO_PACKAGES) {
     try {
       import.meta.resolve(name);
-    } catch (cause) {
-      throw missing(`the package ${name} is`, cause);
+    } catch {
+      // Not to be resolved is not to be installed, whatever the reason.
+      throw missing(`the package ${name} is`);
     }
   }
   const file = fileURLToPath(new URL('../data/flights-3m.parquet', import.meta.resolve('vega-datasets')));
-  if (!existsSync(file)) throw missing('flights-3m.parquet in vega-datasets is', undefined);
+  if (!existsSync(file)) throw missing('flights-3m.parquet in vega-datasets is');
   return file;
 }
 
-function missing(what: string, cause: unknown): TidemarkError {
+function missing(what: string): TidemarkError {
   return new TidemarkError(
     'ERR_TIDEMARK_NOT_FOUND',
-    `the demo reads the flights of vega-datasets, but ${what} not installed: npm install --no-save ${DEMO_PACKAGES.join(' ')}`,
-    { cause },
+    `the demo reads the flights of vega-datasets, but ${what} not installed; run npm install --no-save ${DEMO_PACKAGES.join(' ')}`,
   );
 }
 
