@@ -32,10 +32,11 @@ const INITIAL_CAPACITY = 256;
 
 export class CheckpointIndex {
   readonly perStream: number;
+  readonly weigh: (recordBytes: number) => number;
   /** Bytes of the records of all entries. */
   liveBytes = 0;
-  /** Bytes of the records of the newest entry of each stream. */
-  newestBytes = 0;
+  /** What the newest entries of all streams take when they are carried: the sum of `weigh`. */
+  newestWeight = 0;
   /** Grows whenever a record dies, so that "nothing has become free since" can be told. */
   deaths = 0;
   private readonly heads = new Map<string, number>();
@@ -50,8 +51,10 @@ export class CheckpointIndex {
   private generations = new Float64Array(INITIAL_CAPACITY);
   private next = new Int32Array(INITIAL_CAPACITY);
 
-  constructor(perStream: number) {
+  /** `weigh` is given the bytes of a record. */
+  constructor(perStream: number, weigh: (recordBytes: number) => number = (bytes) => bytes) {
     this.perStream = perStream;
+    this.weigh = weigh;
   }
 
   get streamCount(): number {
@@ -92,7 +95,7 @@ export class CheckpointIndex {
     this.write(slot, entry);
     this.next[slot] = at;
     if (before === NONE) {
-      if (head !== NONE) this.newestBytes -= this.footprint(head);
+      if (head !== NONE) this.newestWeight -= this.weigh(this.footprint(head));
       this.heads.set(stream, slot);
     } else {
       this.next[before] = slot;
@@ -160,7 +163,7 @@ export class CheckpointIndex {
       this.giveSlot(at);
       if (before === NONE) {
         head = after;
-        if (after !== NONE) this.newestBytes += this.footprint(after);
+        if (after !== NONE) this.newestWeight += this.weigh(this.footprint(after));
       } else {
         this.next[before] = after;
       }
@@ -189,7 +192,7 @@ export class CheckpointIndex {
     const bytes = this.footprint(slot);
     const segment = this.segments[slot] as number;
     this.liveBytes += sign * bytes;
-    if (isHead) this.newestBytes += sign * bytes;
+    if (isHead) this.newestWeight += sign * this.weigh(bytes);
     if (sign < 0) this.deaths += 1;
     const inSegment = this.segmentBytes(segment) + sign * bytes;
     if (inSegment === 0) this.bySegment.delete(segment);

@@ -62,7 +62,7 @@ export function commitRecordBytesMax(record: Omit<CommitRecord, 'framesChecksum'
   let bytes = FIXED_BYTES;
   for (const frame of record.frames) bytes += commitFrameBytesMax(frame.stream);
   bytes += frontiersBytesMax(record.frontiers);
-  for (const origin of record.origins) bytes += 12 + frontiersBytesMax(origin.frontiers);
+  for (const origin of record.origins) bytes += originBytesMax(origin);
   for (const tombstone of record.tombstones) bytes += 24 + 3 * tombstone.stream.length;
   return bytes;
 }
@@ -70,6 +70,11 @@ export function commitRecordBytesMax(record: Omit<CommitRecord, 'framesChecksum'
 /** Its share for one frame of `stream`. */
 export function commitFrameBytesMax(stream: string): number {
   return 12 + 3 * stream.length;
+}
+
+/** Its share for one origin. */
+export function originBytesMax({ frontiers }: Origin): number {
+  return 12 + frontiersBytesMax(frontiers);
 }
 
 function frontiersBytesMax(frontiers: Frontiers): number {

@@ -11,10 +11,10 @@
 import { TidemarkError } from '../../error.ts';
 import type { FileSystem } from '../file-system.ts';
 import type { CheckpointLocation } from './checkpoint-index.ts';
-import type { Frontiers, Origin } from './commit-record.ts';
+import { type Frontiers, type Origin, originBytesMax } from './commit-record.ts';
 import { type ReadSegment, readFrameInto } from './frame-reader.ts';
 import { recordFootprint, segmentFileName } from './layout.ts';
-import type { IndexedFrame, LogWriter } from './log-writer.ts';
+import type { Append, IndexedFrame, LogWriter } from './log-writer.ts';
 import { type ScannedCommit, scanSegment } from './scan.ts';
 import { SegmentReader, SKIM_WINDOW_BYTES } from './segment-reader.ts';
 import type { Segment } from './segments.ts';
@@ -24,6 +24,22 @@ export type CompactionStep = 'moved' | 'idle' | 'stuck';
 
 const STEP_BYTES_MAX = 1024 * 1024;
 const STEP_FRAMES_MAX = 1024;
+
+/** Origins may add this share to what a step carries. */
+const ORIGIN_SHARE = 1 / 8;
+const ORIGIN_BYTES_LEAST = 256;
+/** What a frame's entry in a COMMIT record takes, with a name of usual length. */
+const ENTRY_BYTES = 64;
+
+/**
+ * The room that a record of `bytes` needs when everything is carried into segments of `segmentBytes`, with what is
+ * lost at their ends because a large one does not fit there. Compaction can always go around as long as
+ * the newest checkpoints together do not weigh more than the disk without its reserve.
+ */
+export function carriedWeight(bytes: number, segmentBytes: number): number {
+  const lostAtEnds = Math.min(1, (2 * bytes) / segmentBytes);
+  return bytes * (1 + ORIGIN_SHARE + lostAtEnds) + ENTRY_BYTES;
+}
 
 interface Candidate {
   readonly stream: string;
@@ -203,33 +219,42 @@ export class Compactor {
   /** Writes as many of the frames as the head takes, or all of them to a new head. */
   private carry(cursor: Cursor, carry: Carry): CompactionStep {
     const { writer } = this.input;
-    const { segments } = writer;
-    const origins = [...carry.origins.values()];
-    for (let count = carry.frames.length; count > 0; count = Math.floor(count / 2)) {
-      const append = { frames: carry.frames.slice(0, count), origins };
-      const bytes = writer.bytesOf(append);
-      // A few frames more in an old head are not worth a commit, but a whole step must go somewhere.
-      const isWorthIt = count === carry.frames.length || 4 * count >= carry.frames.length;
-      if (bytes <= segments.room && isWorthIt) return this.write(cursor, carry, count);
+    const all = carry.frames.length;
+    // A few frames more in an old head are not worth a commit.
+    for (let count = all; 4 * count >= all && count > 0; count = Math.floor(count / 2)) {
+      const append = firstOf(carry, count);
+      if (writer.bytesOf(append) <= writer.segments.room) return this.write(cursor, carry, append);
     }
-    for (let count = carry.frames.length; count > 0; count = Math.floor(count / 2)) {
-      const bytes = writer.bytesOf({ frames: carry.frames.slice(0, count), origins });
-      if (writer.activate(bytes, true)) return this.write(cursor, carry, count);
+    for (let count = all; count > 0; count = Math.floor(count / 2)) {
+      const append = firstOf(carry, count);
+      if (writer.activate(writer.bytesOf(append), true)) return this.write(cursor, carry, append);
     }
     return 'stuck';
   }
 
-  private write(cursor: Cursor, carry: Carry, count: number): CompactionStep {
-    const { writer } = this.input;
-    const frames = carry.frames.slice(0, count);
-    const needed = new Set(frames.map(({ origin }) => origin));
-    const origins = [...carry.origins.values()].filter(({ commit }) => needed.has(commit));
-    writer.append({ frames, origins });
-    if (count === carry.frames.length) {
-      cursor.next += carry.taken;
-      return 'moved';
-    }
-    // The next step meets the written ones again and passes them over, since they live elsewhere now.
+  private write(cursor: Cursor, carry: Carry, append: Append): CompactionStep {
+    this.input.writer.append(append);
+    // Of a part, the next step meets the frames again and passes over those that live elsewhere now.
+    if (append.frames.length === carry.frames.length) cursor.next += carry.taken;
     return 'moved';
   }
+}
+
+/**
+ * A commit of the first `count` frames and the origins that belong to them. Origins beyond their share are left
+ * out: should a stream ever fall back to such a frame, everything is read from the start.
+ */
+function firstOf(carry: Carry, count: number): Append {
+  const frames = carry.frames.slice(0, count);
+  const carried = frames.reduce((sum, { bytes }) => sum + recordFootprint(bytes.length), 0);
+  let left = Math.max(ORIGIN_BYTES_LEAST, carried * ORIGIN_SHARE);
+  const origins: Origin[] = [];
+  for (const commit of new Set(frames.map(({ origin }) => origin))) {
+    const origin = commit === undefined ? undefined : carry.origins.get(commit);
+    if (origin === undefined) continue;
+    left -= originBytesMax(origin);
+    if (left < 0) break;
+    origins.push(origin);
+  }
+  return { frames, origins };
 }

@@ -44,6 +44,8 @@ export interface DirectoryOnDisk {
   readonly superblock: Superblock | undefined;
   /** Which slot holds it. */
   readonly slot: number;
+  /** Both slots are good, so no later generation can have been in one of them. */
+  readonly isSuperblockWhole: boolean;
   readonly directoryId: Uint8Array;
   /** Ours, in no particular order. */
   readonly segments: readonly SegmentOnDisk[];
@@ -57,6 +59,7 @@ export interface DirectoryOnDisk {
 interface SuperblockOnDisk {
   readonly superblock: Superblock | undefined;
   readonly slot: number;
+  readonly isWhole: boolean;
   readonly damage: readonly Damage[];
 }
 
@@ -100,7 +103,7 @@ export function notAStore(directory: string): TidemarkError {
  */
 export function readDirectory(fileSystem: FileSystem, directory: string, mode: OpenMode): DirectoryOnDisk {
   const names = fileSystem.list(directory) ?? [];
-  const { superblock, slot, damage } = readSuperblock(fileSystem, directory, names);
+  const { superblock, slot, isWhole, damage } = readSuperblock(fileSystem, directory, names);
   const found: SegmentOnDisk[] = [];
   try {
     for (const name of names) {
@@ -133,6 +136,7 @@ export function readDirectory(fileSystem: FileSystem, directory: string, mode: O
   return {
     superblock,
     slot,
+    isSuperblockWhole: isWhole,
     directoryId,
     segments: ours,
     leftovers: names.filter(
@@ -151,22 +155,25 @@ function readSuperblock(
   const file = SUPERBLOCK_FILE;
   if (!names.includes(file)) {
     const detail = 'the superblock is missing; the generation is taken from the segments';
-    return { superblock: undefined, slot: 0, damage: [{ kind: 'superblock', file, detail }] };
+    return { superblock: undefined, slot: 0, isWhole: false, damage: [{ kind: 'superblock', file, detail }] };
   }
   const bytes = readStart(fileSystem, join(directory, file), SUPERBLOCK_BYTES);
   const damage: Damage[] = [];
   let best: { superblock: Superblock; slot: number } | undefined;
+  let isWhole = true;
   for (const slot of [0, 1]) {
     const found = decodeSuperblock(slotOf(bytes, slot));
     if (found.state === 'newer') throw newerFormat(directory, found.version);
-    if (found.state === 'damaged') {
+    if (found.state === 'damaged' || !found.isClean) {
       const detail = `slot ${slot} of the superblock does not verify; the other one serves, or the segments`;
       damage.push({ kind: 'superblock', file, position: slot * SUPERBLOCK_SLOT_BYTES, detail });
-    } else if (best === undefined || found.superblock.counter > best.superblock.counter) {
+    }
+    if (found.state === 'damaged') isWhole = false;
+    else if (best === undefined || found.superblock.counter > best.superblock.counter) {
       best = { superblock: found.superblock, slot };
     }
   }
-  return { superblock: best?.superblock, slot: best?.slot ?? 0, damage };
+  return { superblock: best?.superblock, slot: best?.slot ?? 0, isWhole, damage };
 }
 
 function readSegment(fileSystem: FileSystem, directory: string, file: string, mode: OpenMode): SegmentOnDisk {

@@ -7,7 +7,7 @@
 import { compareUtf8 } from '../../codec/utf8.ts';
 import { TidemarkError } from '../../error.ts';
 import type { FileSystem } from '../file-system.ts';
-import type { CheckpointLocation } from './checkpoint-index.ts';
+import { CheckpointIndex, type CheckpointLocation } from './checkpoint-index.ts';
 import type { Damage } from './damage.ts';
 import { classifyDirectory, type DirectoryOnDisk, notAStore, readDirectory } from './directory.ts';
 import { readFrameFacts } from './frame-facts.ts';
@@ -133,7 +133,7 @@ function withLog<T>({ fileSystem, directory, depth }: LogPlace, use: (found: Fou
   const onDisk = readDirectory(fileSystem, directory, 'read');
   try {
     const perStream = onDisk.superblock?.perStream ?? PER_STREAM;
-    const log = recoverLog({ fileSystem, onDisk, perStream, depth });
+    const log = recoverLog({ fileSystem, onDisk, index: new CheckpointIndex(perStream), depth });
     const byId = new Map(onDisk.segments.map((segment) => [segment.id, segment]));
     const read: ReadSegment = (id, target, position) => {
       const segment = byId.get(id);

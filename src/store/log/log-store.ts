@@ -3,8 +3,8 @@
  * what it promises is durable. One thread owns it, and the lock of the directory belongs to it until `close`.
  *
  * Space: a commit by a user may take a segment only if, after it, the largest segment in use could still be
- * carried forward. So compaction can always proceed, and removals, which may use that reserve, succeed in a
- * full store.
+ * carried forward, and only if the newest checkpoints would still fit when all are carried. So compaction can
+ * always go around, and removals, which may use its reserve, succeed in a full store.
  */
 import { TidemarkError } from '../../error.ts';
 import type { CheckpointIndex, CheckpointLocation } from './checkpoint-index.ts';
@@ -237,14 +237,27 @@ export class LogStore {
 
   private appendWithRoom(append: Append): void {
     const bytes = this.writer.bytesOf(append);
-    const { deaths } = this.index;
-    const isKnownFull = this.full !== undefined && this.full.deaths === deaths && bytes >= this.full.bytes;
-    if (isKnownFull || !this.makeRoom(bytes)) {
-      this.full = { bytes, deaths: this.index.deaths };
-      throw this.storeFull(bytes);
+    if (!this.isKnownFull(bytes) && this.canBeCarried(append, bytes) && this.makeRoom(bytes)) {
+      this.full = undefined;
+      this.writer.append(append);
+      return;
     }
-    this.full = undefined;
-    this.writer.append(append);
+    // A disk that others have filled may have room again at any time; only our own limit stands until something dies.
+    const isOurLimit = this.writer.segments.outOfSpace === undefined;
+    this.full = isOurLimit ? { bytes, deaths: this.index.deaths } : undefined;
+    throw this.storeFull(bytes);
+  }
+
+  private isKnownFull(bytes: number): boolean {
+    return this.full !== undefined && this.full.deaths === this.index.deaths && bytes >= this.full.bytes;
+  }
+
+  /** Whether the newest checkpoints, these among them, leave compaction the room that it needs. */
+  private canBeCarried({ frames }: Append, room: number): boolean {
+    const { index } = this;
+    if (frames.length === 0) return true;
+    const weight = frames.reduce((sum, { bytes }) => sum + index.weigh(recordFootprint(bytes.length)), 0);
+    return index.newestWeight + weight <= this.writer.segments.weightMax(room);
   }
 
   /** Sees to it that the head takes `bytes`, by compacting if it must: first with what retention keeps, then less. */

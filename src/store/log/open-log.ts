@@ -5,6 +5,8 @@
 import { join } from 'node:path';
 import { TidemarkError } from '../../error.ts';
 import { type FileSystem, writeFully } from '../file-system.ts';
+import { CheckpointIndex } from './checkpoint-index.ts';
+import { carriedWeight } from './compaction.ts';
 import {
   classifyDirectory,
   type DirectoryOnDisk,
@@ -85,10 +87,11 @@ function begin({ ports, limits, directory }: Opening): void {
 function resume(opening: Opening, onDisk: DirectoryOnDisk, lock: DirectoryLock): OpenedLog {
   const { ports, limits, directory } = opening;
   const { fileSystem, clock } = ports;
-  const { perStream } = limits;
-  const recovered = recoverLog({ fileSystem, onDisk, perStream, depth: 'verify' });
+  const index = new CheckpointIndex(limits.perStream, (bytes) => carriedWeight(bytes, limits.segmentBytes));
+  const recovered = recoverLog({ fileSystem, onDisk, index, depth: 'verify' });
   const superblocks = new Superblocks(opening, onDisk);
-  const generation = recovered.generation + 1;
+  // The slot that is lost may have held the generation after the one that is known.
+  const generation = recovered.generation + (onDisk.isSuperblockWhole ? 1 : 2);
   superblocks.write({ ...recovered, generation });
   repair(opening, onDisk, recovered);
   // Twice the superblock: while it is made anew, there are two.
@@ -106,7 +109,7 @@ function resume(opening: Opening, onDisk: DirectoryOnDisk, lock: DirectoryLock):
     nextLap: 1 + greatest(onDisk.segments.map(({ lap }) => lap)),
     nextId: 1 + greatest(onDisk.segments.map(({ id }) => id)),
   });
-  const { index, frontiers, lastCommit, carryCommit } = recovered;
+  const { frontiers, lastCommit, carryCommit } = recovered;
   const settledCommit = recovered.lowered ? lastCommit : recovered.settledCommit;
   const state = { fileSystem, clock, segments, index, generation, frontiers, lastCommit, carryCommit };
   const writer = new LogWriter({ ...state, settledCommit });

@@ -10,7 +10,7 @@ export interface LogOptions {
   readonly diskBytes: number;
   /** Checkpoints kept of each stream while there is room; the newest one always is. */
   readonly perStream: number;
-  /** Largest segment; a frame that does not fit gets one of its own. Default: an eighth of the disk, at most 64 MiB. */
+  /** Largest segment; a frame that does not fit gets one of its own. Default: a sixteenth of the disk, at most 64 MiB. */
   readonly segmentBytesMax?: number;
   /** How long to wait for a lock that another owner holds: one that was killed may take a moment to vanish. */
   readonly lockWaitMs?: number;
@@ -41,7 +41,7 @@ const FIRST_SEGMENT_BYTES = 1024 * 1024;
 /** Every segment costs an open file and a header to read, so beyond 16 GiB of disk segments grow instead. */
 const SEGMENTS_MAX = 256;
 /** Below this many segments there is no room to compact. */
-const SEGMENTS_MIN = 4;
+const SEGMENTS_MIN = 8;
 const LOCK_WAIT_MS = 2000;
 
 /** @throws ERR_TIDEMARK_INVALID_ARGUMENT when an option is out of range or two do not go together */
@@ -50,14 +50,14 @@ export function logLimits(options: LogOptions): LogLimits {
   requireInteger(diskBytes, 'diskBytes', DISK_BYTES_MIN);
   requireInteger(perStream, 'perStream', 1);
   requireInteger(lockWaitMs, 'lockWaitMs', 0);
-  const byDisk = Math.min(Math.max(diskBytes / 8, SEGMENT_BYTES_MIN), SEGMENT_BYTES_MAX);
+  const byDisk = Math.min(Math.max(diskBytes / 16, SEGMENT_BYTES_MIN), SEGMENT_BYTES_MAX);
   const wanted = segmentBytesMax ?? Math.max(byDisk, diskBytes / SEGMENTS_MAX);
   requireInteger(Math.floor(wanted), 'segmentBytesMax', SEGMENT_BYTES_MIN);
   const segmentBytes = alignUp(Math.floor(wanted) - HEADER_REGION_BYTES + 1, HEADER_REGION_BYTES);
   if (segmentBytes * SEGMENTS_MIN > diskBytes) {
     throw new TidemarkError(
       'ERR_TIDEMARK_INVALID_ARGUMENT',
-      `segmentBytesMax (${segmentBytes}) must be at most a quarter of diskBytes (${diskBytes})`,
+      `segmentBytesMax (${segmentBytes}) must be at most an eighth of diskBytes (${diskBytes})`,
     );
   }
   const firstSegmentBytes = Math.min(FIRST_SEGMENT_BYTES, segmentBytes);

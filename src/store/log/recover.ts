@@ -12,7 +12,7 @@
  * - Damage in commits up to `settledCommit` was taken into the frontiers by an earlier opening.
  */
 import type { FileSystem } from '../file-system.ts';
-import { CheckpointIndex } from './checkpoint-index.ts';
+import type { CheckpointIndex } from './checkpoint-index.ts';
 import type { CommitRecord, Frontiers } from './commit-record.ts';
 import type { Damage } from './damage.ts';
 import type { DirectoryOnDisk, SegmentOnDisk } from './directory.ts';
@@ -25,7 +25,8 @@ import { findTailLap } from './tail.ts';
 export interface RecoverRequest {
   readonly fileSystem: FileSystem;
   readonly onDisk: DirectoryOnDisk;
-  readonly perStream: number;
+  /** Empty; it is filled. */
+  readonly index: CheckpointIndex;
   readonly depth: ScanDepth;
 }
 
@@ -92,15 +93,16 @@ class Recovery {
   private torn: RecoveredLog['torn'];
 
   constructor(request: RecoverRequest) {
-    const { onDisk, perStream } = request;
+    const { onDisk, index } = request;
     this.request = request;
-    this.index = new CheckpointIndex(perStream);
+    this.index = index;
     this.damage = [...onDisk.damage];
     this.durableCommit = onDisk.superblock?.durableCommit ?? 0;
     this.carryCommit = onDisk.superblock?.carryCommit ?? 0;
     this.generation = onDisk.superblock?.generation ?? 0;
     const used = onDisk.segments.filter(({ lap }) => lap > 0).sort((a, b) => a.lap - b.lap);
-    this.tailLap = findTailLap(used, (segment) => this.scan(segment, used, 'verify'));
+    const told = findTailLap(used, (segment) => this.scan(segment, used, 'verify'));
+    this.tailLap = told ?? used[0]?.lap ?? 0;
     this.live = used.filter(({ lap }) => lap >= this.tailLap);
   }
 

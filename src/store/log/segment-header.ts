@@ -1,6 +1,6 @@
 /**
- * The header of a segment as bytes. It is held twice and the two copies are never changed between the same
- * two syncs, so a torn change leaves one of them whole. See FORMAT.md.
+ * The header of a segment as bytes. It is held twice, and the second copy is written only when the first one is
+ * durable, so whatever a crash does to one, the other is whole. See FORMAT.md.
  */
 import { xxh64 } from '../../codec/xxh64.ts';
 import {
@@ -9,7 +9,9 @@ import {
   getCounter,
   HEADER_COPY_BYTES,
   HEADER_REGION_BYTES,
+  isZero,
   putCounter,
+  SECTOR_BYTES,
   viewOf,
 } from './layout.ts';
 
@@ -27,7 +29,8 @@ const AT = {
   lap: 48,
   firstCommit: 56,
   generation: 64,
-  checksum: HEADER_COPY_BYTES - 8,
+  /** Within the first sector, like all the rest: a write of a copy cannot be torn between sectors. */
+  checksum: SECTOR_BYTES - 8,
 } as const;
 
 export interface SegmentHeader {
@@ -46,7 +49,7 @@ export interface SegmentHeader {
 export interface SegmentHeaders {
   /** The copy with the greatest lap; undefined when both are damaged. */
   readonly header: SegmentHeader | undefined;
-  /** Positions in the file of damaged copies. */
+  /** Positions in the file of copies that do not verify, or behind which something stands. */
   readonly damaged: readonly number[];
   /** Format version of a copy that a later tidemark wrote. */
   readonly newerVersion: number | undefined;
@@ -77,10 +80,12 @@ export function decodeSegmentHeaders(region: Uint8Array): SegmentHeaders {
   let header: SegmentHeader | undefined;
   let newerVersion: number | undefined;
   for (let at = 0; at < HEADER_REGION_BYTES; at += HEADER_COPY_BYTES) {
-    const copy = decodeCopy(region.subarray(at, at + HEADER_COPY_BYTES));
-    if (copy === undefined) {
-      damaged.push(at);
-    } else if (typeof copy === 'number') {
+    const bytes = region.subarray(at, at + HEADER_COPY_BYTES);
+    const copy = decodeCopy(bytes);
+    const isClean = isZero(bytes, SECTOR_BYTES, HEADER_COPY_BYTES);
+    if (copy === undefined || !isClean) damaged.push(at);
+    if (copy === undefined) continue;
+    if (typeof copy === 'number') {
       newerVersion = copy;
     } else {
       laps.push(copy.lap);

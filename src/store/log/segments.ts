@@ -118,9 +118,14 @@ export class Segments {
 
   /** Whether a commit of `room` bytes could ever be taken, were the log empty. */
   fitsDisk(room: number): boolean {
-    // Its own segment, one to carry it to, and the two without which nothing else moves.
-    const { segmentBytes } = this.input.limits;
-    return 2 * Math.max(segmentBytes, sizeFor(room)) + 2 * segmentBytes <= this.input.capacityBytes;
+    const size = Math.max(this.input.limits.segmentBytes, sizeFor(room));
+    // Beside it and what is kept free for it, the segment that is the head before it.
+    return size + this.reserveFor(size) + this.input.limits.segmentBytes <= this.input.capacityBytes;
+  }
+
+  /** What newest checkpoints may weigh, with a commit that takes a segment of `room` bytes among them. */
+  weightMax(room: number): number {
+    return this.input.capacityBytes - this.reserve(sizeFor(room));
   }
 
   /** Whether what is kept free for compaction still is. While it is not, only compaction and removals may write. */
@@ -226,7 +231,12 @@ export class Segments {
 
   /** What must stay unused beside a segment of `size` bytes, so that any segment can be carried forward. */
   private reserve(size: number): number {
-    return this.live.reduce((most, segment) => Math.max(most, segment.size), size);
+    return this.reserveFor(this.live.reduce((most, segment) => Math.max(most, segment.size), size));
+  }
+
+  /** A segment of `size` full of live frames takes more than one when it is carried: it gets the records of others. */
+  private reserveFor(size: number): number {
+    return Math.max(size, this.input.limits.segmentBytes) + this.input.limits.segmentBytes;
   }
 
   /** What segments in use leave of the disk; free ones can always be given up. */

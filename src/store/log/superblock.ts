@@ -4,7 +4,9 @@ import {
   DIRECTORY_ID_BYTES,
   FORMAT_VERSION,
   getCounter,
+  isZero,
   putCounter,
+  SECTOR_BYTES,
   SUPERBLOCK_SLOT_BYTES,
   viewOf,
 } from './layout.ts';
@@ -24,7 +26,8 @@ const AT = {
   carryCommit: 56,
   settledCommit: 64,
   diskBytes: 72,
-  checksum: SUPERBLOCK_SLOT_BYTES - 8,
+  /** Within the first sector, like all the rest: a write of the slot cannot be torn between sectors. */
+  checksum: SECTOR_BYTES - 8,
 } as const;
 
 export interface Superblock {
@@ -45,7 +48,8 @@ export interface Superblock {
 }
 
 export type SuperblockSlot =
-  | { readonly state: 'good'; readonly superblock: Superblock }
+  /** `isClean`: the unused rest of the slot is zeros, as it was written. */
+  | { readonly state: 'good'; readonly superblock: Superblock; readonly isClean: boolean }
   | { readonly state: 'damaged' }
   | { readonly state: 'newer'; readonly version: number };
 
@@ -88,5 +92,5 @@ export function decodeSuperblock(bytes: Uint8Array): SuperblockSlot {
     perStream: view.getUint32(AT.perStream, true),
     diskBytes: getCounter(view, AT.diskBytes),
   };
-  return { state: 'good', superblock };
+  return { state: 'good', superblock, isClean: isZero(bytes, SECTOR_BYTES, SUPERBLOCK_SLOT_BYTES) };
 }

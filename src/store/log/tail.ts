@@ -2,13 +2,13 @@
 import type { ScannedCommit } from './scan.ts';
 
 /**
- * The least lap in use, of segments that ascend by lap. Segments of lesser laps hold checkpoints that were
+ * The least lap in use, of segments that ascend by lap; undefined without any commit. Segments of lesser laps hold checkpoints that were
  * carried on, replaced or removed, and must not be read: what removed them may be gone already.
  */
 export function findTailLap<Segment>(
   segments: readonly Segment[],
   scan: (segment: Segment) => Iterable<ScannedCommit>,
-): number {
+): number | undefined {
   for (const segment of segments.toReversed()) {
     let tailLap: number | undefined;
     for (const { record, state } of scan(segment)) {
@@ -16,5 +16,5 @@ export function findTailLap<Segment>(
     }
     if (tailLap !== undefined) return tailLap;
   }
-  return 0;
+  return undefined;
 }

@@ -17,6 +17,11 @@ interface SimulatedFile {
   readonly dirty: Set<number>;
 }
 
+interface OpenedFile {
+  path: string;
+  readonly file: SimulatedFile;
+}
+
 export type Operation =
   | 'open'
   | 'read'
@@ -37,7 +42,7 @@ export class SimulatedDisk implements FileSystem {
   /** Changes of names since the directory was synced, in order. */
   private nameChanges: ((names: Map<string, SimulatedFile>) => void)[] = [];
   private readonly directories = new Set<string>();
-  private readonly handles = new Map<FileHandle, { path: string; file: SimulatedFile }>();
+  private readonly handles = new Map<FileHandle, OpenedFile>();
   private readonly locked = new Set<string>();
   private nextHandle = 1;
 
@@ -115,6 +120,7 @@ export class SimulatedDisk implements FileSystem {
       names.delete(from);
       names.set(to, file);
     });
+    for (const opened of this.handles.values()) if (opened.path === from) opened.path = to;
   }
 
   unlink(path: string): void {
@@ -155,9 +161,14 @@ export class SimulatedDisk implements FileSystem {
 
   /** The same disk with nothing lost, for a process that died while its machine went on. */
   copy(): SimulatedDisk {
-    return this.crash(() => true);
+    const copy = new SimulatedDisk();
+    for (const directory of this.directories) copy.directories.add(directory);
+    for (const [name, file] of this.names) copy.replace(name, new Uint8Array(file.bytes));
+    copy.durableNames = new Map(copy.names);
+    return copy;
   }
 
+  /** The bytes themselves: what a test changes in them is on the disk. */
   bytesOf(path: string): Uint8Array {
     const file = this.names.get(path);
     if (file === undefined) throw systemError('ENOENT', path);
@@ -189,7 +200,7 @@ export class SimulatedDisk implements FileSystem {
     this.nameChanges.push(change);
   }
 
-  private opened(handle: FileHandle): { path: string; file: SimulatedFile } {
+  private opened(handle: FileHandle): OpenedFile {
     const opened = this.handles.get(handle);
     if (opened === undefined) throw systemError('EBADF', String(handle));
     return opened;

@@ -1,0 +1,252 @@
+/** The log is circular: segments are used again, the disk limit holds at every moment, and stale bytes stay stale. */
+import { describe, expect, test } from 'vitest';
+import { seeded } from '../support/random.ts';
+import { frameOf } from './support/frames.ts';
+import { codeOf, MIB, newestOf, openOn, segmentFiles } from './support/log.ts';
+import { SimulatedDisk } from './support/simulated-disk.ts';
+
+const NO_FRONTIERS = new Map<string, bigint>();
+
+describe('a log that has gone around many times', () => {
+  test(
+    'never takes more disk than its limit and keeps the newest checkpoint of every stream',
+    seeded((random) => {
+      const options = { diskBytes: MIB, perStream: 3 };
+      const disk = new SimulatedDisk();
+      const { store } = openOn(disk, options);
+      const newest = new Map<string, bigint>();
+      for (let i = 1n; i <= 2500n; i++) {
+        const stream = `stream-${random.below(40)}`;
+        const frame = frameOf(stream, i, { stateBytes: random.magnitude(12_000) });
+        store.commit({ frames: [frame], frontiers: new Map([['s', i]]), generation: 1n });
+        newest.set(stream, i);
+        if (random.chance(0.3)) store.idleStep();
+      }
+      expect(store.statistics().bytesWritten).toBeGreaterThan(3 * MIB);
+      expect(disk.bytesMax).toBeLessThanOrEqual(MIB);
+      expect(newestOf({ store })).toEqual(newest);
+      const after = openOn(
+        disk.crash(() => random.chance(0.5)),
+        options,
+      );
+      expect(newestOf(after)).toEqual(newest);
+      expect(after.frontiers).toEqual(new Map([['s', 2500n]]));
+      expect(after.damage).toEqual([]);
+    }),
+  );
+
+  test('reuses its files instead of making new ones', () => {
+    const disk = new SimulatedDisk();
+    const { store } = openOn(disk, { diskBytes: MIB });
+    let created = 0;
+    disk.before = (operation, path) => {
+      if (operation === 'rename' && path.includes('segment-')) created += 1;
+    };
+    for (let i = 1; i <= 600; i++) {
+      store.commit({
+        frames: [frameOf('a', i, { stateBytes: 10_000 })],
+        frontiers: NO_FRONTIERS,
+        generation: 1n,
+      });
+      store.idleStep();
+    }
+    expect(created).toBeLessThan(10);
+  });
+
+  test('stays small while little of it lives', () => {
+    const disk = new SimulatedDisk();
+    const { store } = openOn(disk, { diskBytes: 256 * MIB });
+    for (let i = 1; i <= 1000; i++) {
+      store.commit({
+        frames: [frameOf('a', i, { stateBytes: 60_000 })],
+        frontiers: NO_FRONTIERS,
+        generation: 1n,
+      });
+      while (store.idleStep());
+    }
+    expect(disk.bytesMax).toBeLessThan(40 * MIB);
+  });
+});
+
+describe('records of an earlier lap', () => {
+  /** Two laps over the same segment; then the second lap's records are wiped where `from` says. */
+  function recycled(): { disk: SimulatedDisk; file: string } {
+    const options = { diskBytes: MIB, perStream: 1 };
+    const disk = new SimulatedDisk();
+    const { store } = openOn(disk, options);
+    // "old" is removed, so it shows when a record of it is believed.
+    store.commit({
+      frames: [frameOf('old', 1, { stateBytes: 30_000 })],
+      frontiers: NO_FRONTIERS,
+      generation: 1n,
+    });
+    const first = segmentFiles(disk)[0] as string;
+    store.forget('old');
+    const stale = new Uint8Array(disk.bytesOf(first));
+    for (let i = 1; sameStart(disk.bytesOf(first), stale); i++) {
+      if (i > 200) throw new Error('the first segment was not used again');
+      store.commit({
+        frames: [frameOf('a', i, { stateBytes: 5000 })],
+        frontiers: NO_FRONTIERS,
+        generation: 1n,
+      });
+    }
+    return { disk, file: first };
+
+    /** Until the header region of the segment changes for its second lap. */
+    function sameStart(now: Uint8Array, before: Uint8Array): boolean {
+      return now.subarray(0, 4096).every((byte, at) => byte === before[at]);
+    }
+  }
+
+  test('are in the segment, verify by themselves, and are not believed', () => {
+    const { disk, file } = recycled();
+    const text = new TextDecoder('latin1').decode(disk.bytesOf(file));
+    expect(text.lastIndexOf('TREC')).toBeGreaterThan(20_000);
+    const log = openOn(
+      disk.crash(() => false),
+      { diskBytes: MIB, perStream: 1 },
+    );
+    expect([...log.store.streams()]).toEqual(['a']);
+    expect(log.damage).toEqual([]);
+  });
+
+  test('are not believed when everything of the new lap but the header is lost', () => {
+    const { disk, file } = recycled();
+    const options = { diskBytes: MIB, perStream: 1 };
+    const log = openOn(disk.copy(), options);
+    const newest = newestOf(log).get('a') as bigint;
+    // The bytes that the old lap had there: a disk that lost the last write.
+    const bytes = disk.bytesOf(file);
+    const lost = disk.copy();
+    lost.bytesOf(file).fill(0, 4096, 4096 + 512);
+    expect(bytes.length).toBeGreaterThan(0);
+    const after = openOn(lost, options);
+    expect([...after.store.streams()]).toEqual(['a']);
+    expect(newestOf(after).get('a')).toBe(newest - 1n);
+  });
+});
+
+describe('a full log', () => {
+  const options = { diskBytes: MIB, perStream: 3 };
+
+  /** Streams until the store refuses; what it took is returned. */
+  function fill(
+    log: ReturnType<typeof openOn>,
+    stateBytes: number,
+  ): { taken: string[]; code: string | undefined } {
+    const taken: string[] = [];
+    for (let i = 0; i < 1000; i++) {
+      const stream = `stream-${i}`;
+      const frames = [frameOf(stream, 1, { stateBytes })];
+      const frontiers = new Map([['s', BigInt(i)]]);
+      const code = codeOf(() => log.store.commit({ frames, frontiers, generation: log.generation }));
+      if (code !== undefined) return { taken, code };
+      taken.push(stream);
+    }
+    return { taken, code: undefined };
+  }
+
+  test('refuses what does not fit beside the newest checkpoints, and loses none of them', () => {
+    const disk = new SimulatedDisk();
+    const log = openOn(disk, options);
+    const { taken, code } = fill(log, 9000);
+    expect(code).toBe('ERR_TIDEMARK_STORE_FULL');
+    // More than half of the disk holds newest checkpoints.
+    expect(taken.length * 9000).toBeGreaterThan(MIB / 2);
+    expect([...log.store.streams()]).toEqual(taken);
+    expect(disk.bytesMax).toBeLessThanOrEqual(MIB);
+    const after = openOn(
+      disk.crash(() => false),
+      options,
+    );
+    expect(new Set(after.store.streams())).toEqual(new Set(taken));
+    expect(after.frontiers).toEqual(new Map([['s', BigInt(taken.length - 1)]]));
+  });
+
+  test('refuses again at once, without writing', () => {
+    const disk = new SimulatedDisk();
+    const log = openOn(disk, options);
+    fill(log, 9000);
+    const { bytesWritten } = log.store.statistics();
+    for (let i = 0; i < 10; i++) {
+      const frames = [frameOf('more', 1, { stateBytes: 9000 })];
+      const commit = () => log.store.commit({ frames, frontiers: NO_FRONTIERS, generation: 1n });
+      expect(codeOf(commit)).toBe('ERR_TIDEMARK_STORE_FULL');
+    }
+    expect(log.store.statistics().bytesWritten).toBe(bytesWritten);
+  });
+
+  test('takes commits again when streams are forgotten, also after a restart', () => {
+    const disk = new SimulatedDisk();
+    const log = openOn(disk, options);
+    const { taken } = fill(log, 9000);
+    const reopened = openOn(
+      disk.crash(() => false),
+      options,
+    );
+    for (const { store, generation } of [log, reopened]) {
+      for (const stream of taken.slice(0, 30)) store.forget(stream);
+      for (let i = 0; i < 20; i++) {
+        const frames = [frameOf(`new-${i}`, 1, { stateBytes: 9000 })];
+        store.commit({ frames, frontiers: NO_FRONTIERS, generation });
+      }
+      const streams = new Set(store.streams());
+      for (const stream of taken.slice(30)) expect(streams).toContain(stream);
+      expect(streams.size).toBe(taken.length - 10);
+    }
+    expect(disk.bytesMax).toBeLessThanOrEqual(MIB);
+  });
+
+  test('gives up older checkpoints before it refuses newer ones', () => {
+    const disk = new SimulatedDisk();
+    const log = openOn(disk, options);
+    const streams = Array.from({ length: 40 }, (_, i) => `stream-${i}`);
+    for (let sequence = 1; sequence <= 12; sequence++) {
+      for (const stream of streams) {
+        const frames = [frameOf(stream, sequence, { stateBytes: 8000 })];
+        log.store.commit({ frames, frontiers: NO_FRONTIERS, generation: 1n });
+      }
+    }
+    // Three of each would be 960 KB.
+    expect([...newestOf(log).values()]).toEqual(Array(40).fill(12n));
+    expect(disk.bytesMax).toBeLessThanOrEqual(MIB);
+    expect(
+      newestOf(
+        openOn(
+          disk.crash(() => false),
+          options,
+        ),
+      ).size,
+    ).toBe(40);
+  });
+
+  test('says that a frame can never fit', () => {
+    const { store } = openOn(new SimulatedDisk(), options);
+    const frames = [frameOf('huge', 1, { stateBytes: 2 * MIB })];
+    const commit = () => store.commit({ frames, frontiers: NO_FRONTIERS, generation: 1n });
+    expect(commit).toThrow(/can never fit/);
+    store.commit({ frames: [frameOf('a', 1)], frontiers: NO_FRONTIERS, generation: 1n });
+  });
+
+  test('goes around with frames that need segments of their own', () => {
+    const disk = new SimulatedDisk();
+    const large = { diskBytes: 2 * MIB, segmentBytesMax: 128 * 1024, perStream: 3 };
+    const { store } = openOn(disk, large);
+    for (let i = 1; i <= 60; i++) {
+      const frames = [
+        frameOf('large', i, { stateBytes: 300_000 }),
+        frameOf(`small-${i % 20}`, i, { stateBytes: 3000 }),
+      ];
+      store.commit({ frames, frontiers: NO_FRONTIERS, generation: 1n });
+      store.idleStep();
+    }
+    expect(disk.bytesMax).toBeLessThanOrEqual(2 * MIB);
+    const after = openOn(
+      disk.crash(() => false),
+      large,
+    );
+    expect(newestOf(after).size).toBe(21);
+    expect(newestOf(after).get('large')).toBe(60n);
+  });
+});
