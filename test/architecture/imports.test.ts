@@ -116,6 +116,18 @@ describe('packages and modules', () => {
     expect(importers.map((file) => file.path).filter((path) => !allowed.test(path))).toEqual([]);
   });
 
+  test('the main thread has no code for the form of states, but to hand a copy to who asks for one', () => {
+    const form = /^src\/codec\/(body|extension|footer|frame|view)\.ts$/;
+    const main = /^src\/(engine\/|recovery\/|store\/[^/]+$)/;
+    const readers = sources.filter(
+      (file) =>
+        main.test(file.path) &&
+        file.imports.some((imported) => !imported.isTypeOnly && form.test(targetOf(file, imported) ?? '')),
+    );
+    // `latest` decodes a copy of a checkpoint on behalf of its caller.
+    expect(readers.map((file) => file.path)).toEqual(['src/engine/engine.ts']);
+  });
+
   test('nothing outside the package but Node.js and piscina is imported by what users install', () => {
     const packages = sources
       .filter((file) => !DEVELOPMENT_ONLY.test(file.path))
