@@ -109,7 +109,7 @@ export class ShardHarness {
 
   constructor(options: HarnessOptions) {
     const memoryBytes = options.memoryBytes ?? 2 ** 20;
-    this.memory = plainMemory(memoryBytes);
+    this.memory = EngineMemory.reserve(memoryBytes);
     this.arena = arenaOf(memoryBytes, options.ringBytes ?? 2 ** 16);
     this.words = new ControlWords(this.memory, this.arena);
     this.ring = new IngestWriter(this.memory, this.arena);
@@ -314,14 +314,6 @@ export class ShardHarness {
 /** Only what a test can look at of the frames among completions. */
 export function storedIn(completions: readonly Completion[]): Stored[] {
   return completions.filter((completion) => completion.kind === 'stored');
-}
-
-/**
- * An engine's memory without the reservation: hundreds of WebAssembly memories at a time would exhaust the
- * address space of the process.
- */
-export function plainMemory(bytes: number): EngineMemory {
-  return new EngineMemory({ buffer: new SharedArrayBuffer(bytes) } as unknown as WebAssembly.Memory);
 }
 
 export function arenaOf(memoryBytes: number, ringBytes: number): ArenaLayout {
