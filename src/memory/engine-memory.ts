@@ -6,6 +6,8 @@
  * pages are committed by the operating system on first touch.
  */
 
+import { Kernel } from '../kernel/kernel.ts';
+
 const WASM_PAGE_BYTES = 65_536;
 
 export class EngineMemory {
@@ -16,6 +18,8 @@ export class EngineMemory {
   readonly i32: Int32Array<SharedArrayBuffer>;
   readonly u64: BigUint64Array<SharedArrayBuffer>;
   readonly view: DataView<SharedArrayBuffer>;
+  /** This thread's instance of the kernel, on this memory. */
+  readonly kernel: Kernel;
   /** For text: the only view that encodes and decodes UTF-8 in shared memory. */
   readonly text: Buffer<SharedArrayBuffer>;
 
@@ -23,6 +27,7 @@ export class EngineMemory {
     const buffer: unknown = memory.buffer;
     if (!(buffer instanceof SharedArrayBuffer)) throw new TypeError('the memory of an engine is shared');
     this.memory = memory;
+    this.kernel = new Kernel(memory);
     this.buffer = buffer;
     this.u8 = new Uint8Array(buffer);
     this.u32 = new Uint32Array(buffer);

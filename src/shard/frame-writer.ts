@@ -2,14 +2,11 @@
  * Takes a checkpoint: a stream's image (and the snapshots of its heap operators) becomes a frame, one
  * copy plus footer, in memory that `allocate` provides. Runs on the shard's thread.
  */
-import { BODY_OPERATOR_COUNT } from '../codec/body.ts';
-import { FRAME_FOOTER_BYTES, writeCreatedAt, writeFooter } from '../codec/frame.ts';
+import { FRAME_FOOTER_BYTES, writeCreatedAt } from '../codec/frame.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
+import { HEAD_BYTES, TEXT_HEAD_BYTES } from './image.ts';
 import { snapshotOf } from './operator-host.ts';
 import type { ShardStream } from './stream.ts';
-
-const HEAD_BYTES = BODY_OPERATOR_COUNT + 4;
-const TEXT_HEAD_BYTES = 4;
 
 export interface Frame {
   readonly address: number;
@@ -35,10 +32,7 @@ function copyFrame(
   const { bodyBytes, extensionBytes } = stream;
   const bytes = bodyBytes + extensionBytes + FRAME_FOOTER_BYTES;
   const address = checkpoint.allocate(bytes);
-  // Both are 16-byte aligned, which is what keeps a copy between shared bytes fast.
-  memory.u8.copyWithin(address, stream.image, stream.image + bodyBytes + extensionBytes);
-  writeCreatedAt(memory.view, address + bodyBytes, checkpoint.createdAtMs);
-  writeFooter(memory.u8, memory.view, address, bodyBytes, extensionBytes);
+  memory.kernel.encode(address, stream.image, bodyBytes, extensionBytes, checkpoint.createdAtMs);
   return { address, bytes };
 }
 
@@ -47,7 +41,7 @@ function gatherFrame(
   stream: ShardStream,
   checkpoint: { createdAtMs: number; allocate: (bytes: number) => number },
 ): Frame {
-  const { u8, view } = memory;
+  const { u8, view, kernel } = memory;
   const snapshots = new Map<string, Uint8Array>();
   let bodyBytes = stream.bodyBytes;
   for (const hosted of stream.operators.byName) {
@@ -58,13 +52,13 @@ function gatherFrame(
   }
   const bytes = bodyBytes + stream.extensionBytes + FRAME_FOOTER_BYTES;
   const address = checkpoint.allocate(bytes);
-  u8.copyWithin(address, stream.image, stream.image + HEAD_BYTES);
+  kernel.copy(address, stream.image, HEAD_BYTES);
   let from = stream.image + HEAD_BYTES;
   let at = address + HEAD_BYTES;
   for (const hosted of stream.operators.byName) {
     if (hosted.kind === 'slot') {
       const entryBytes = 2 * TEXT_HEAD_BYTES + hosted.nameBytes.length + hosted.slot.length;
-      u8.copyWithin(at, from, from + entryBytes);
+      kernel.copy(at, from, entryBytes);
       from += entryBytes;
       at += entryBytes;
       continue;
@@ -78,8 +72,8 @@ function gatherFrame(
     at += TEXT_HEAD_BYTES + snapshot.length;
   }
   const tail = stream.bodyBytes - stream.sourcesAt + stream.extensionBytes;
-  u8.copyWithin(at, stream.image + stream.sourcesAt, stream.image + stream.sourcesAt + tail);
+  kernel.copy(at, stream.image + stream.sourcesAt, tail);
   writeCreatedAt(view, address + bodyBytes, checkpoint.createdAtMs);
-  writeFooter(u8, view, address, bodyBytes, stream.extensionBytes);
+  kernel.seal(address, bodyBytes, stream.extensionBytes);
   return { address, bytes };
 }

@@ -16,8 +16,10 @@ import type { EngineMemory } from '../memory/engine-memory.ts';
 import type { HostedOperators } from './operator-host.ts';
 import { type ShardSource, type ShardStream, SourcePosition } from './stream.ts';
 
-const HEAD_BYTES = BODY_OPERATOR_COUNT + 4;
-const TEXT_HEAD_BYTES = 4;
+/** Counters and the number of operators. */
+export const HEAD_BYTES = BODY_OPERATOR_COUNT + 4;
+/** The length before a text or a state. */
+export const TEXT_HEAD_BYTES = 4;
 const SOURCE_TAIL_BYTES = 8;
 
 export interface ImageSizes {
