@@ -10,6 +10,8 @@ export interface ProgressFacts {
   readonly checkpoints: number;
   /** Source offsets that are read but not yet covered by durable checkpoints. */
   readonly durableLag: number | undefined;
+  /** What an offset of the source counts. */
+  readonly unit: string;
 }
 
 const TERMINAL_INTERVAL_MS = 100;
@@ -87,12 +89,14 @@ export function progressLine(
       const filled = Math.floor(share * BAR_CELLS);
       parts.push(`[${'#'.repeat(filled)}${'.'.repeat(BAR_CELLS - filled)}]`);
     }
-    parts.push(`${Math.floor(share * 100)}%`);
+    parts.push(`${Math.floor(share * 100)}%  ${formatCount(position)} ${facts.unit}`);
+  } else {
+    parts.push(`${formatCount(facts.events)} events`);
   }
-  parts.push(`${formatCount(position ?? facts.events)} rows`);
   parts.push(`${formatCount(Math.round(rates.events))} events/s`);
   parts.push(`${formatCount(Math.round(rates.checkpoints))} checkpoints/s`);
-  if (facts.durableLag !== undefined) parts.push(`${formatCount(facts.durableLag)} rows not yet durable`);
+  if (facts.durableLag !== undefined)
+    parts.push(`${formatCount(facts.durableLag)} ${facts.unit} not yet durable`);
   const line = parts.join('  ');
   return columns === undefined ? line : line.slice(0, Math.max(0, columns - 1));
 }

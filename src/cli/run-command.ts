@@ -19,6 +19,7 @@ export async function runCommand(path: string, run: RunArguments, ports: RunPort
       limit: run.limit,
       crashAfter: run.crashAfter,
       end: undefined,
+      unit: 'offsets',
     },
     ports,
   );

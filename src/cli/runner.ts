@@ -7,7 +7,7 @@ import type { CheckpointEngine } from '../engine/engine.ts';
 import type { EngineOptions } from '../engine/options.ts';
 import type { JobSource } from './job.ts';
 import { errorLine, exitCodeOf, formatCount, printable, type Terminal } from './output.ts';
-import { Progress } from './progress.ts';
+import { Progress, type ProgressFacts } from './progress.ts';
 import { Pump } from './pump.ts';
 import { type FinalState, finalStates, StateDigest } from './state-digest.ts';
 import { onStop, type SignalHost } from './stop.ts';
@@ -31,6 +31,8 @@ export interface RunPlan {
   readonly crashAfter: number | undefined;
   /** Where the source ends, if that is known. */
   readonly end: number | undefined;
+  /** What an offset of the source counts. */
+  readonly unit: string;
   /** Gets every stream's final state, ascending by stream. */
   readonly onFinalState?: (final: FinalState) => void;
 }
@@ -175,16 +177,18 @@ class Run {
     return { streams, events, stateDigest: digest.hex() };
   }
 
-  #facts(pump: Pump) {
-    const { limit, end } = this.#plan;
-    const position = pump.next === undefined ? undefined : Number(pump.next);
+  #facts(pump: Pump): ProgressFacts {
+    const { limit, unit } = this.#plan;
+    const end = this.#plan.end === undefined ? limit : Math.min(this.#plan.end, limit ?? this.#plan.end);
+    const position = pump.next ?? (end === undefined ? undefined : 0);
     const frontier = this.#frontier ?? this.#from ?? 0n;
     return {
       events: pump.pushed,
-      position,
-      end: end === undefined ? limit : Math.min(end, limit ?? end),
+      position: position === undefined ? undefined : Number(position),
+      end,
       checkpoints: this.#engine.metrics().checkpoints.stored,
-      durableLag: position === undefined ? undefined : Math.max(0, position - Number(frontier)),
+      durableLag: position === undefined ? undefined : Math.max(0, Number(position) - Number(frontier)),
+      unit,
     };
   }
 

@@ -74,7 +74,7 @@ describe('values', () => {
 });
 
 describe('progress', () => {
-  const facts = { events: 500, position: 1_500, end: 3_000, checkpoints: 7, durableLag: 120 };
+  const facts = { events: 500, position: 1_500, end: 3_000, checkpoints: 7, durableLag: 120, unit: 'rows' };
   const rates = { events: 1234.4, checkpoints: 9 };
 
   test('a line elsewhere', () => {
@@ -90,6 +90,6 @@ describe('progress', () => {
 
   test('without positions it counts events', () => {
     const unknown = { ...facts, position: undefined, end: undefined, durableLag: undefined };
-    expect(progressLine(unknown, rates, 80)).toBe('500 rows  1,234 events/s  9 checkpoints/s');
+    expect(progressLine(unknown, rates, 80)).toBe('500 events  1,234 events/s  9 checkpoints/s');
   });
 });

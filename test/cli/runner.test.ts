@@ -34,6 +34,7 @@ function start(plan: Partial<RunPlan>, engine: FakeEngine | Error = new FakeEngi
       limit: undefined,
       crashAfter: undefined,
       end: undefined,
+      unit: 'offsets',
       ...plan,
     },
     {

@@ -26,6 +26,7 @@ export async function demoCommand(run: RunArguments, ports: RunPorts): Promise<n
       limit: run.limit,
       crashAfter: run.crashAfter,
       end: FLIGHTS_TOTAL,
+      unit: 'rows',
       onFinalState: (final) => ranking.add(final),
     },
     ports,
