@@ -196,10 +196,10 @@ export class ShardHarness {
     this.words.set(WORD.stop, 1);
   }
 
-  /** What was published since the last time. */
-  take(): Completion[] {
+  /** What was published since the last time, up to `most` entries of it. */
+  take(most = Number.POSITIVE_INFINITY): Completion[] {
     const taken: Completion[] = [];
-    for (let at = this.#completions.peek(); at !== 0; at = this.#completions.peek()) {
+    for (let at = this.#completions.peek(); at !== 0 && taken.length < most; at = this.#completions.peek()) {
       taken.push(this.#read(at));
       this.#completions.consume();
     }

@@ -1,0 +1,282 @@
+/**
+ * Frontiers over real shards under random interleavings of push, shard turns, partly read completions,
+ * commits that begin and end. The model knows of every event whether a durable checkpoint covers it.
+ */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { CheckpointId } from '../../src/checkpoint/id.ts';
+import { CheckpointState } from '../../src/checkpoint/state.ts';
+import { encodeFrame } from '../../src/codec/frame.ts';
+import { computeFrontiers, SourceProgress } from '../../src/engine/frontiers.ts';
+import { CentralStore, IndexedStream, type SourceLow, StoredFrame } from '../../src/store/central-store.ts';
+import { type Completion, ShardHarness } from '../support/shard-harness.ts';
+import { counter } from '../support/shard-operators.ts';
+
+const SHARDS = 3;
+const STREAMS = 7;
+const SOURCES = ['x', 'y', 'z'];
+
+interface Accepted {
+  readonly stream: IndexedStream;
+  /** How many events of its stream were pushed up to it. */
+  readonly seen: number;
+  readonly source: string;
+  readonly offset: bigint;
+}
+
+class World {
+  readonly sources: SourceProgress[];
+  readonly streams: IndexedStream[];
+  readonly #shards: ShardHarness[];
+  readonly #central: CentralStore;
+  readonly #lows: SourceLow[][];
+  readonly #restored: Map<string, bigint>;
+  /** By source: where reading goes on. */
+  readonly #reading = new Map<string, bigint>();
+  /** By stream and source: next offset, as a shard that has read everything would have it. */
+  readonly #next = new Map<string, bigint>();
+  readonly #pushed = new Map<IndexedStream, number>();
+  readonly #durable = new Map<IndexedStream, number>();
+  #uncovered: Accepted[] = [];
+  #commit: { frames: readonly StoredFrame[]; frontiers: Map<string, bigint> } | undefined;
+  #request = 0;
+
+  constructor(restored: boolean) {
+    this.#restored = new Map(
+      restored
+        ? [
+            ['x', 6n],
+            ['y', 9n],
+          ]
+        : [],
+    );
+    this.sources = SOURCES.map((name, index) => new SourceProgress(index, name, this.#restored.get(name)));
+    for (const [name, offset] of this.#restored) this.#reading.set(name, offset);
+    this.streams = Array.from(
+      { length: STREAMS },
+      (_, index) => new IndexedStream(`s${index}`, index % SHARDS),
+    );
+    const frames = restored ? this.streams.slice(0, 4).map((stream) => this.#restoredFrame(stream)) : [];
+    this.#shards = Array.from({ length: SHARDS }, (_, shard) => {
+      const own = frames.filter(({ stream }) => this.#streamNamed(stream).shard === shard);
+      return ShardHarness.started({
+        factory: () => [counter()],
+        policy: { everyEvents: 3, idleMs: 5 },
+        restored: own,
+      });
+    });
+    this.#lows = this.#shards.map(() => []);
+    this.#central = new CentralStore({
+      shards: SHARDS,
+      perStream: 2,
+      isDurable: true,
+      release: ({ stream, address, bytes }) => this.#shards[stream.shard]?.giveBack({ address, bytes }),
+    });
+  }
+
+  /** One record of a source, for one or several streams: all at once, so nothing comes between them. */
+  push(record: { streams: readonly number[]; source: number; gap: bigint; reading: bigint }): void {
+    const source = this.sources[record.source] as SourceProgress;
+    const offset = (this.#reading.get(source.name) ?? 0n) + record.gap;
+    this.#reading.set(source.name, offset + record.reading);
+    for (const index of record.streams) {
+      const stream = this.streams[index] as IndexedStream;
+      this.#pushTo(stream, { source, offset, nextOffset: offset + record.reading });
+    }
+  }
+
+  #pushTo(
+    stream: IndexedStream,
+    { source, offset, nextOffset }: { source: SourceProgress; offset: bigint; nextOffset: bigint },
+  ): void {
+    source.onPush(stream.shard, offset, nextOffset);
+    this.#shards[stream.shard]?.push({ stream: stream.name, source: source.name, offset, nextOffset });
+    const seen = (this.#pushed.get(stream) ?? 0) + 1;
+    this.#pushed.set(stream, seen);
+    const key = `${stream.name} ${source.name}`;
+    const known = this.#next.get(key);
+    // What the stream has already is a duplicate, and needs no covering of its own.
+    if (known !== undefined && offset < known) return;
+    this.#next.set(key, nextOffset > (known ?? 0n) ? nextOffset : (known ?? 0n));
+    this.#uncovered.push({ stream, seen, source: source.name, offset });
+  }
+
+  turn(shard: number, ms: number): void {
+    const harness = this.#shards[shard] as ShardHarness;
+    harness.clock.ms += ms;
+    harness.onSleep = () => this.drain(shard, 10);
+    harness.shard.step();
+  }
+
+  drain(shard: number, most: number): void {
+    for (const completion of this.#shards[shard]?.take(most) ?? []) this.#read(shard, completion);
+  }
+
+  begin(frames: number): void {
+    if (this.#commit !== undefined) return;
+    const batch = this.#central.takeBatch({ frames, bytes: 1e9 });
+    const frontiers = computeFrontiers(this.sources, this.#central.waitingLows());
+    this.#commit = { frames: batch.frames, frontiers };
+    this.#expectSafe(frontiers, this.#uncoveredAfter(batch.frames));
+  }
+
+  end(): void {
+    if (this.#commit === undefined) return;
+    const { frames, frontiers } = this.#commit;
+    this.#commit = undefined;
+    this.#uncovered = this.#uncoveredAfter(frames);
+    for (const { stream, seen } of frames) this.#durable.set(stream, seen);
+    this.#central.settle(frames);
+    this.#expectSafe(frontiers, this.#uncovered);
+  }
+
+  /** At rest: everything read and reported, no commit under way. */
+  expectExact(): void {
+    this.end();
+    for (const [shard, harness] of this.#shards.entries()) {
+      do {
+        this.turn(shard, 0);
+        this.drain(shard, Number.POSITIVE_INFINITY);
+      } while (harness.shard.step());
+      this.drain(shard, Number.POSITIVE_INFINITY);
+    }
+    const frontiers = computeFrontiers(this.sources, this.#central.waitingLows());
+    for (const source of this.sources) {
+      expect(frontiers.get(source.name)).toBe(
+        leastOf(this.#uncovered, source.name) ?? this.#greatest(source),
+      );
+    }
+  }
+
+  checkpointAll(): void {
+    this.#request++;
+    for (const [shard, harness] of this.#shards.entries()) {
+      harness.requestAll(this.#request);
+      this.turn(shard, 0);
+    }
+  }
+
+  #greatest(source: SourceProgress): bigint | undefined {
+    const restored = this.#restored.get(source.name);
+    const { greatestNext } = source;
+    if (greatestNext === undefined) return restored;
+    return restored !== undefined && restored > BigInt(greatestNext) ? restored : BigInt(greatestNext);
+  }
+
+  #expectSafe(frontiers: ReadonlyMap<string, bigint>, uncovered: readonly Accepted[]): void {
+    for (const source of this.sources) {
+      const frontier = frontiers.get(source.name);
+      const bound = leastOf(uncovered, source.name) ?? this.#greatest(source);
+      if (frontier === undefined) continue;
+      expect(bound).toBeDefined();
+      expect(frontier).toBeLessThanOrEqual(bound as bigint);
+    }
+  }
+
+  #uncoveredAfter(frames: readonly StoredFrame[]): Accepted[] {
+    const seenBy = new Map(this.#durable);
+    for (const { stream, seen } of frames) seenBy.set(stream, seen);
+    return this.#uncovered.filter(({ stream, seen }) => seen > (seenBy.get(stream) ?? 0));
+  }
+
+  #read(shard: number, completion: Completion): void {
+    const lows = this.#lows[shard] as SourceLow[];
+    if (completion.kind === 'low') {
+      lows.push({ source: SOURCES.indexOf(completion.source), offset: completion.offset });
+    } else if (completion.kind === 'stored') {
+      this.#lows[shard] = [];
+      this.#central.add(new StoredFrame(this.#streamNamed(completion.stream), { ...completion, lows }));
+    } else if (completion.kind === 'source') {
+      this.sources[SOURCES.indexOf(completion.source)]?.onReport(shard, completion);
+    }
+  }
+
+  #streamNamed(name: string): IndexedStream {
+    return this.streams.find((stream) => stream.name === name) as IndexedStream;
+  }
+
+  /** A stream that is ahead of the restored frontiers, so that replay brings it duplicates. */
+  #restoredFrame(stream: IndexedStream): { stream: string; frame: Uint8Array } {
+    const state = new CheckpointState(new CheckpointId(stream.name, 20n));
+    state.eventCount = 20n;
+    state.setOperatorState('count', new Uint8Array(8));
+    state.operatorVersions.set('count', 1);
+    for (const [source, ahead] of [
+      ['x', 8n],
+      ['y', 9n],
+    ] as const) {
+      const next = ahead + BigInt(stream.shard);
+      state.setSourceOffset(source, next);
+      this.#next.set(`${stream.name} ${source}`, next);
+    }
+    return { stream: stream.name, frame: encodeFrame(state) };
+  }
+}
+
+function leastOf(events: readonly Accepted[], source: string): bigint | undefined {
+  let least: bigint | undefined;
+  for (const event of events) {
+    if (event.source === source && (least === undefined || event.offset < least)) least = event.offset;
+  }
+  return least;
+}
+
+const step = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('push' as const),
+      streams: fc.array(fc.nat(STREAMS - 1), { minLength: 1, maxLength: 4 }),
+      source: fc.nat(SOURCES.length - 1),
+      gap: fc.constantFrom(0n, 0n, 4n),
+      reading: fc.constantFrom(1n, 1n, 1n, 7n),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('turn' as const),
+      shard: fc.nat(SHARDS - 1),
+      ms: fc.integer({ min: 0, max: 6 }),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('drain' as const),
+      shard: fc.nat(SHARDS - 1),
+      most: fc.integer({ min: 1, max: 9 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('begin' as const), frames: fc.integer({ min: 1, max: 4 }) }),
+  },
+  { weight: 2, arbitrary: fc.constant({ kind: 'end' as const }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'exact' as const }) },
+);
+
+test('no committed frontier is ever above an event that no durable checkpoint covers, and at rest it is exact', () => {
+  fc.assert(
+    fc.property(fc.boolean(), fc.array(step, { maxLength: 150, size: 'max' }), (isRestored, steps) => {
+      const world = new World(isRestored);
+      for (const drawn of steps) {
+        if (drawn.kind === 'push') world.push(drawn);
+        else if (drawn.kind === 'turn') world.turn(drawn.shard, drawn.ms);
+        else if (drawn.kind === 'drain') world.drain(drawn.shard, drawn.most);
+        else if (drawn.kind === 'begin') world.begin(drawn.frames);
+        else if (drawn.kind === 'end') world.end();
+        else world.expectExact();
+      }
+      world.expectExact();
+      world.checkpointAll();
+      world.expectExact();
+      while (world.streams.some(({ waiting }) => waiting !== undefined)) {
+        world.begin(2);
+        world.end();
+      }
+      world.expectExact();
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,221 @@
+/** Which checkpoints are in memory, which wait, and which leave. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { StoredFrame } from '../../src/store/central-store.ts';
+import { CentralBench } from '../support/central-model.ts';
+
+const ALL = { frames: 1_000, bytes: 1e9 };
+
+function bench(options: Partial<ConstructorParameters<typeof CentralBench>[0]> = {}): CentralBench {
+  return new CentralBench({ shards: 1, perStream: 2, isDurable: true, streams: 4, ...options });
+}
+
+describe('random adds, commits and evictions', () => {
+  const low = fc.record({ source: fc.nat(2), offset: fc.bigInt(0n, 9n) });
+  const step = fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        stream: fc.nat(4),
+        bytes: fc.integer({ min: 1, max: 50 }),
+        lows: fc.uniqueArray(low, { selector: ({ source }) => source, maxLength: 3 }),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        frames: fc.integer({ min: 1, max: 4 }),
+        limit: fc.integer({ min: 1, max: 120 }),
+      }),
+    },
+    { weight: 3, arbitrary: fc.constant('settle' as const) },
+    { weight: 2, arbitrary: fc.record({ shard: fc.nat(1), wanted: fc.integer({ min: 0, max: 120 }) }) },
+  );
+  const options = fc.record({ perStream: fc.integer({ min: 1, max: 4 }), isDurable: fc.boolean() });
+
+  test('release every frame exactly once or keep it, and hold every invariant after every step', () => {
+    fc.assert(
+      fc.property(options, fc.nat(3), fc.array(step, { maxLength: 120 }), (drawn, restored, steps) => {
+        const central = bench({ ...drawn, shards: 2, streams: 5 });
+        if (drawn.isDurable) for (let stream = 0; stream < restored; stream++) central.restore(stream, 10);
+        let writing: StoredFrame[] | undefined;
+        for (const next of steps) {
+          if (next === 'settle') {
+            if (writing !== undefined) central.settle(writing);
+            writing = undefined;
+          } else if ('stream' in next) {
+            central.add(next.stream, next.bytes, next.lows);
+          } else if ('frames' in next) {
+            // One commit at a time.
+            writing ??= central.take({ frames: next.frames, bytes: next.limit }).frames;
+          } else {
+            central.evict(next.shard, next.wanted);
+          }
+          central.check();
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('retention', () => {
+  test('drops the oldest first, once they may leave', () => {
+    const central = bench();
+    const [a, b, c] = [central.add(0, 1), central.add(0, 1), central.add(0, 1)];
+    expect(central.released).toEqual([a]);
+    central.settle(central.take(ALL).frames);
+    expect(central.streams[0]?.frames).toEqual([b, c]);
+  });
+
+  test('never releases a frame that is being written', () => {
+    const central = bench({ perStream: 1 });
+    const [written] = [central.add(0, 1)];
+    const batch = central.take(ALL).frames;
+    for (let i = 0; i < 5; i++) central.add(0, 1);
+    expect(central.released).not.toContain(written);
+    expect(central.evict(0, 1e9)).toBe(0);
+    central.settle(batch);
+    expect(central.released).toContain(written);
+    central.check();
+  });
+
+  test('keeps to its stream', () => {
+    const central = bench({ perStream: 1 });
+    central.add(0, 1);
+    central.add(1, 1);
+    expect(central.released).toEqual([]);
+  });
+});
+
+describe('a newer frame of a stream that waits', () => {
+  test('takes the place of the older one in the queue', () => {
+    const central = bench();
+    central.add(0, 1);
+    const other = central.add(1, 1);
+    const newer = central.add(0, 1);
+    expect(central.store.takeBatch(ALL).frames).toEqual([newer, other]);
+  });
+
+  test('takes over what the older one was first to cover', () => {
+    const central = bench();
+    central.add(0, 1, [
+      { source: 0, offset: 5n },
+      { source: 1, offset: 6n },
+    ]);
+    central.add(0, 1, [
+      { source: 1, offset: 9n },
+      { source: 2, offset: 8n },
+    ]);
+    expect([...central.store.waitingLows()]).toEqual([
+      { source: 0, offset: 5n },
+      { source: 1, offset: 6n },
+      { source: 2, offset: 8n },
+    ]);
+  });
+
+  test('does not take over the lows of a frame that is being written', () => {
+    const central = bench();
+    central.add(0, 1, [{ source: 0, offset: 5n }]);
+    central.take(ALL);
+    central.add(0, 1, [{ source: 0, offset: 9n }]);
+    expect([...central.store.waitingLows()]).toEqual([{ source: 0, offset: 9n }]);
+  });
+
+  test('waits anew when the older one is being written', () => {
+    const central = bench();
+    central.add(0, 1);
+    const other = central.add(1, 1);
+    central.take({ frames: 1, bytes: 1e9 });
+    const newer = central.add(0, 1);
+    expect(central.take(ALL).frames).toEqual([other, newer]);
+  });
+});
+
+describe('a batch', () => {
+  test('has at most so many frames and bytes, but at least one frame', () => {
+    const central = bench();
+    for (let stream = 0; stream < 4; stream++) central.add(stream, 100);
+    expect(central.take({ frames: 10, bytes: 250 }).frames).toHaveLength(2);
+    expect(central.take({ frames: 10, bytes: 1 }).frames).toHaveLength(1);
+    expect(central.take({ frames: 0, bytes: 1e9 }).frames).toHaveLength(1);
+    expect(central.take(ALL).frames).toHaveLength(0);
+  });
+
+  test('says through which place of the queue nothing waits any more', () => {
+    const central = bench();
+    for (let stream = 0; stream < 4; stream++) central.add(stream, 1);
+    expect(central.take({ frames: 3, bytes: 1e9 }).through).toBe(3);
+    // Its place is the one at which the stream began to wait.
+    central.add(3, 1);
+    central.add(0, 1);
+    expect(central.store.enqueued).toBe(5);
+    expect(central.take({ frames: 1, bytes: 1e9 }).through).toBe(4);
+    expect(central.take(ALL).through).toBe(5);
+    expect(central.take(ALL)).toEqual({ frames: [], through: 5 });
+  });
+
+  test('marks its frames as being written, and makes their streams durable once settled', () => {
+    const central = bench();
+    const frame = central.add(0, 1);
+    const { frames } = central.take(ALL);
+    expect([frame.state, frame.stream.writing, frame.stream.isDurable]).toEqual(['writing', frame, false]);
+    central.settle(frames);
+    expect([frame.state, frame.stream.writing, frame.stream.isDurable]).toEqual(['durable', undefined, true]);
+  });
+});
+
+describe('eviction', () => {
+  test('takes what may leave the longest first, of the shard that asks, until enough is freed', () => {
+    const central = bench({ shards: 2 });
+    const frames = [0, 1, 2, 3].map((stream) => central.add(stream, 10));
+    central.settle(central.take({ frames: 3, bytes: 1e9 }).frames);
+    expect(central.evict(0, 11)).toBe(20);
+    expect(central.released).toEqual([frames[0], frames[2]]);
+    expect(central.evict(1, 1)).toBe(10);
+    expect(central.evict(1, 1)).toBe(0);
+    expect(central.evict(0, 0)).toBe(0);
+  });
+
+  test('may take the last frame of a stream once it is durable, and the stream goes on', () => {
+    const central = bench();
+    central.add(0, 10);
+    central.settle(central.take(ALL).frames);
+    expect(central.evict(0, 1)).toBe(10);
+    expect(central.streams[0]?.newest).toBeUndefined();
+    expect(central.streams[0]?.isDurable).toBe(true);
+    const next = central.add(0, 10);
+    expect(central.streams[0]?.newest).toBe(next);
+    central.check();
+  });
+
+  test('takes frames that were restored', () => {
+    const central = bench();
+    const frame = central.restore(0, 10);
+    expect(frame.stream.isDurable).toBe(true);
+    expect(central.evict(0, 1)).toBe(10);
+    expect(central.released).toEqual([frame]);
+  });
+});
+
+describe('memory only', () => {
+  test('keeps the newest frame of every stream, whatever is asked for', () => {
+    const central = bench({ isDurable: false, perStream: 3 });
+    const old = [central.add(0, 10), central.add(0, 10)];
+    const newest = central.add(0, 10);
+    expect(central.evict(0, 1e9)).toBe(20);
+    expect(central.released).toEqual(old);
+    expect(central.evict(0, 1)).toBe(0);
+    expect(central.streams[0]?.frames).toEqual([newest]);
+    expect(newest.state).toBe('stored');
+  });
+
+  test('never waits, has nothing to commit and nothing unsettled', () => {
+    const central = bench({ isDurable: false });
+    central.add(0, 10, [{ source: 0, offset: 1n }]);
+    expect(central.store.isIdle).toBe(true);
+    expect(central.store.hasUnsettled(0)).toBe(false);
+    expect(central.store.takeBatch(ALL)).toEqual({ frames: [], through: 0 });
+    expect([...central.store.waitingLows()]).toEqual([]);
+  });
+});

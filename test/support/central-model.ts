@@ -1,0 +1,162 @@
+/**
+ * A central store under test beside plain lists of what was added and released, and its invariants. They
+ * are checked over all frames after every step.
+ */
+import { expect } from 'vitest';
+import { CentralStore, IndexedStream, type SourceLow, StoredFrame } from '../../src/store/central-store.ts';
+
+export class CentralBench {
+  readonly store: CentralStore;
+  readonly streams: IndexedStream[];
+  readonly released: StoredFrame[] = [];
+  readonly added: StoredFrame[] = [];
+  /** In the order in which they became evictable. */
+  evictable: StoredFrame[] = [];
+  /** By stream: the first low of each source since a frame of the stream was last taken. */
+  readonly #lows = new Map<IndexedStream, Map<number, bigint>>();
+  /** In the order in which they began to wait. */
+  queue: { stream: IndexedStream; number: number }[] = [];
+  #enqueued = 0;
+  readonly #options: { shards: number; perStream: number; isDurable: boolean };
+  #sequence = 0n;
+
+  constructor(options: { shards: number; perStream: number; isDurable: boolean; streams: number }) {
+    this.#options = options;
+    this.store = new CentralStore({ ...options, release: (frame) => void this.released.push(frame) });
+    this.streams = Array.from(
+      { length: options.streams },
+      (_, index) => new IndexedStream(`stream ${index}`, index % options.shards),
+    );
+  }
+
+  add(index: number, bytes: number, lows: readonly SourceLow[] = []): StoredFrame {
+    const stream = this.streams[index] as IndexedStream;
+    const { waiting, newest } = stream;
+    const before = this.released.length;
+    const frame = this.#frame(stream, bytes, lows);
+    this.store.add(frame);
+    if (this.#options.isDurable) this.#noteWaiting(frame, waiting);
+    else if (newest !== undefined) this.evictable.push(newest);
+    this.#noteReleases(before, (each) => each.stream === stream);
+    return frame;
+  }
+
+  restore(index: number, bytes: number): StoredFrame {
+    const frame = this.#frame(this.streams[index] as IndexedStream, bytes, []);
+    this.store.addDurable(frame);
+    this.evictable.push(frame);
+    return frame;
+  }
+
+  take(limits: { frames: number; bytes: number }): { frames: StoredFrame[]; through: number } {
+    const expected: StoredFrame[] = [];
+    let bytes = 0;
+    for (const { stream } of this.queue) {
+      const { waiting } = stream;
+      if (waiting === undefined) throw new Error('what is in the queue waits');
+      bytes += waiting.bytes;
+      if (expected.length > 0 && (expected.length === limits.frames || bytes > limits.bytes)) break;
+      expected.push(waiting);
+    }
+    const batch = this.store.takeBatch(limits);
+    expect(batch.frames).toEqual(expected);
+    const left = this.queue.slice(expected.length);
+    expect(batch.through).toBe(left[0] === undefined ? this.#enqueued : left[0].number - 1);
+    this.queue = left;
+    for (const frame of batch.frames) this.#lows.delete(frame.stream);
+    return batch;
+  }
+
+  settle(frames: readonly StoredFrame[]): void {
+    const before = this.released.length;
+    this.store.settle(frames);
+    this.evictable.push(...frames);
+    const streams = new Set(frames.map(({ stream }) => stream));
+    this.#noteReleases(before, (each) => streams.has(each.stream));
+  }
+
+  evict(shard: number, bytes: number): number {
+    const expected: StoredFrame[] = [];
+    let freed = 0;
+    for (const frame of this.evictable.filter(({ stream }) => stream.shard === shard)) {
+      if (freed >= bytes) break;
+      expected.push(frame);
+      freed += frame.bytes;
+    }
+    const before = this.released.length;
+    expect(this.store.evict(shard, bytes)).toBe(freed);
+    expect(this.released.slice(before)).toEqual(expected);
+    this.evictable = this.evictable.filter((frame) => !expected.includes(frame));
+    return freed;
+  }
+
+  check(): void {
+    const indexed = this.streams.flatMap(({ frames }) => frames);
+    expect(new Set(this.released).size).toBe(this.released.length);
+    expect(new Set([...indexed, ...this.released])).toEqual(new Set(this.added));
+    expect(indexed.length + this.released.length).toBe(this.added.length);
+    expect(this.store.frameCount).toBe(indexed.length);
+    expect(this.store.frameBytes).toBe(indexed.reduce((sum, { bytes }) => sum + bytes, 0));
+    expect(this.store.enqueued).toBe(this.#enqueued);
+    expect(this.store.isIdle).toBe(this.queue.length === 0);
+    for (const stream of this.streams) this.#checkStream(stream);
+    for (let shard = 0; shard < this.#options.shards; shard++) {
+      const peers = this.streams.filter((stream) => stream.shard === shard);
+      const isUnsettled = peers.some(
+        ({ waiting, writing }) => waiting !== undefined || writing !== undefined,
+      );
+      expect(this.store.hasUnsettled(shard)).toBe(isUnsettled);
+    }
+    const lows = this.queue.flatMap(({ stream }) => [...(this.#lows.get(stream) ?? [])]);
+    expect([...this.store.waitingLows()].map(({ source, offset }) => [source, offset])).toEqual(lows);
+  }
+
+  #checkStream(stream: IndexedStream): void {
+    const { frames, waiting, writing } = stream;
+    expect(frames).toEqual(frames.toSorted((a, b) => Number(a.sequence - b.sequence)));
+    expect(frames.filter(({ state }) => state === 'waiting')).toEqual(waiting === undefined ? [] : [waiting]);
+    expect(frames.filter(({ state }) => state === 'writing')).toEqual(writing === undefined ? [] : [writing]);
+    if (waiting !== undefined) expect(stream.newest).toBe(waiting);
+    const kept = frames.filter((frame) => frame !== writing).length;
+    expect(kept).toBeLessThanOrEqual(this.#options.perStream);
+    for (const frame of frames) {
+      const mayLeave = frame.state === 'durable' || frame.state === 'superseded';
+      expect(this.evictable.includes(frame)).toBe(mayLeave);
+    }
+    const isIn = this.queue.some((queued) => queued.stream === stream);
+    expect(isIn).toBe(waiting !== undefined);
+  }
+
+  #frame(stream: IndexedStream, bytes: number, lows: readonly SourceLow[]): StoredFrame {
+    const sequence = ++this.#sequence;
+    const frame = new StoredFrame(stream, { sequence, address: Number(sequence) * 64, bytes, seen: 0, lows });
+    this.added.push(frame);
+    return frame;
+  }
+
+  #noteWaiting(frame: StoredFrame, replaced: StoredFrame | undefined): void {
+    const { stream } = frame;
+    if (replaced === undefined) this.queue.push({ stream, number: ++this.#enqueued });
+    else this.evictable.push(replaced);
+    const lows = this.#lows.get(stream) ?? new Map<number, bigint>();
+    for (const { source, offset } of frame.lows) if (!lows.has(source)) lows.set(source, offset);
+    this.#lows.set(stream, lows);
+  }
+
+  /** What retention released was over the limit, could leave, and was the oldest of its stream to. */
+  #noteReleases(before: number, isTouched: (frame: StoredFrame) => boolean): void {
+    for (const frame of this.released.slice(before)) {
+      expect(isTouched(frame)).toBe(true);
+      const older = this.evictable.filter(
+        ({ stream, sequence }) => stream === frame.stream && sequence < frame.sequence,
+      );
+      expect(older).toEqual([]);
+      expect(this.evictable).toContain(frame);
+      this.evictable = this.evictable.filter((each) => each !== frame);
+      const { frames, writing } = frame.stream;
+      // Were the released ones still there, there would be more than are to be kept.
+      expect(frames.length + this.released.length - before).toBeGreaterThan(this.#options.perStream);
+      expect(frame).not.toBe(writing);
+    }
+  }
+}
