@@ -126,4 +126,25 @@ describe('a torn commit whose number is given again', () => {
     expect(after.frontiers).toEqual(new Map([['s', 3n]]));
     expect(after.damage).toEqual([]);
   });
+
+  test('is not taken for damage when the number was given to a commit in the next segment', () => {
+    // The torn one needs little room, the one that gets its number more than the segment has left.
+    const disk = new SimulatedDisk();
+    const { store } = openOn(disk);
+    const options = { frontiers: new Map<string, bigint>(), generation: 1n };
+    store.commit({ frames: [frameOf('a', 1, { stateBytes: 200_000 })], ...options });
+    const file = segmentFiles(disk)[0] as string;
+    const before = new Uint8Array(disk.bytesOf(file));
+    store.commit({ frames: [frameOf('b', 1), frameOf('c', 1)], ...options });
+    const changed = disk.bytesOf(file).findIndex((byte, at) => byte !== before[at]);
+    const torn = disk.copy();
+    torn.bytesOf(file).fill(0, changed, changed + 64);
+    const second = openOn(torn);
+    const frames = [frameOf('d', 1, { stateBytes: 100_000 })];
+    second.store.commit({ frames, frontiers: new Map(), generation: second.generation });
+    second.store.close();
+    const third = openOn(torn);
+    expect(third.damage).toEqual([]);
+    expect([...third.store.streams()].sort()).toEqual(['a', 'd']);
+  });
 });

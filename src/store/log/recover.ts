@@ -152,10 +152,10 @@ class Recovery {
     const { handle, size, lap, header } = segment;
     const windowBytes = depth === 'verify' ? SCAN_WINDOW_BYTES : SKIM_WINDOW_BYTES;
     const reader = new SegmentReader({ fileSystem: this.request.fileSystem, handle, size }, windowBytes);
-    let acknowledged = this.durableCommit;
-    for (const later of used) {
-      if (later.lap > lap) acknowledged = Math.max(acknowledged, (later.header?.firstCommit ?? 0) - 1);
-    }
+    // Where a later segment goes on, this one ends: what is in it from that number on was torn.
+    const later = used.filter((other) => other.lap > lap && other.header !== undefined);
+    const firstCommits = later.map((other) => other.header?.firstCommit ?? 0);
+    const acknowledged = later.length > 0 ? Math.min(...firstCommits) - 1 : this.durableCommit;
     yield* scanSegment(reader, { lap, firstCommit: header?.firstCommit ?? 0, acknowledged }, depth);
   }
 
