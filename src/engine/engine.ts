@@ -163,7 +163,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     this.#state.requireOpen();
     if (stream === undefined) return this.#checkpointAll();
     const routed = this.#router.stream(stream);
-    if (routed === undefined)
+    if (routed?.hasEvents !== true)
       throw new TidemarkError('ERR_TIDEMARK_NOT_FOUND', `no stream '${stream}' is known`);
     const marks: Marks = new Map();
     await this.#ingest.requestCheckpoint(routed, marks, () => this.#state.rejection());
@@ -191,7 +191,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
 
   /** The names of all streams that have events, restored ones included. */
   *streams(): IterableIterator<string> {
-    for (const stream of this.#router.streams()) yield stream.name;
+    for (const stream of this.#router.streams()) if (stream.hasEvents) yield stream.name;
   }
 
   /** An object-mode Writable of events; ending it leaves the engine open. */

@@ -26,7 +26,7 @@ interface ShardProgress {
 export class SourceProgress {
   readonly index: number;
   readonly name: string;
-  /** Offset of the last accepted event; offsets never decrease. */
+  /** Offset of the last event that was accepted or waits to be; offsets never decrease. */
   lastOffset: U64 | undefined;
   /** Greatest next offset accepted in this life. */
   greatestNext: U64 | undefined;
@@ -40,6 +40,11 @@ export class SourceProgress {
     this.index = index;
     this.name = name;
     this.restored = restored;
+  }
+
+  /** An event at `offset` is accepted, or waits to be; then one that waits behind it may be noted already. */
+  noteOffset(offset: U64): void {
+    if (this.lastOffset === undefined || offset > this.lastOffset) this.lastOffset = offset;
   }
 
   onPush(shard: number, offset: U64, nextOffset: U64): void {

@@ -110,9 +110,24 @@ export class Ingest {
     onReject: (accepted: number) => Error,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ ...push, next: 0, resolve, reject: (accepted) => reject(onReject(accepted)) });
+      const queued = { ...push, next: 0, resolve, reject: (accepted: number) => reject(onReject(accepted)) };
+      this.#queue.push(queued);
       if (this.#queue.length === 1) this.resume();
+      if (this.isWaiting) this.#announce(queued);
     });
+  }
+
+  /** What waits counts as pushed when later events are checked against it. */
+  #announce({ events, next }: QueuedPush): void {
+    const { router } = this.#ports;
+    for (let at = next; at < events.length; at++) {
+      const event = events[at] as Event;
+      const stream = router.stream(event.stream) ?? router.addStream(event.stream);
+      stream.noteEvent(event.sequence !== undefined);
+      if (event.source === undefined || event.offset === undefined) continue;
+      const source = router.source(event.source) ?? router.addSource(event.source);
+      source.noteOffset(event.offset);
+    }
   }
 
   /** Writes what it can of a push; true when it is complete. */
@@ -218,7 +233,7 @@ export class Ingest {
       writeU64(memory, address + AT.offset, event.offset);
       writeU64(memory, address + AT.nextOffset, next);
       memory.u32[word + AT.source / 4] = source.index;
-      source.lastOffset = event.offset;
+      source.noteOffset(event.offset);
       source.onPush(stream.shard, event.offset, next);
     }
     memory.u32[word] = record.bytes;
@@ -228,7 +243,7 @@ export class Ingest {
     const { payload } = event;
     if (typeof payload === 'string') memory.text.write(payload, address + AT.payload, record.content, 'utf8');
     else memory.u8.set(payload, address + AT.payload);
-    stream.bringsSequences = event.sequence !== undefined;
+    stream.noteEvent(event.sequence !== undefined);
     stream.pushed++;
   }
 

@@ -16,6 +16,8 @@ export class RoutedStream extends IndexedStream {
   readonly index: number;
   /** The shard's ring holds its definition, or the shard restored it. */
   isDefined = false;
+  /** It was restored, or had an event; not if the ring never had room for the first one. */
+  hasEvents = false;
   /** Whether its events bring their sequences; undefined before the first one of this life. */
   bringsSequences: boolean | undefined;
   /** Events pushed, duplicates included, in this life. */
@@ -27,6 +29,12 @@ export class RoutedStream extends IndexedStream {
   constructor(name: string, shard: number, index: number) {
     super(name, shard);
     this.index = index;
+  }
+
+  /** An event is accepted, or waits to be. */
+  noteEvent(bringsSequence: boolean): void {
+    this.hasEvents = true;
+    this.bringsSequences = bringsSequence;
   }
 }
 

@@ -103,6 +103,7 @@ async function restore(
 function frameOf(router: Router, checkpoint: PlacedCheckpoint): StoredFrame {
   const stream: RoutedStream = router.addStream(checkpoint.stream);
   stream.isDefined = true;
+  stream.hasEvents = true;
   const { sequence, address, bytes } = checkpoint;
   return new StoredFrame(stream, { sequence, address, bytes, seen: 0, lows: [] });
 }
