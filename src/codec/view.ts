@@ -1,96 +1,97 @@
 /**
- * Reading a frame where it lies. A view exists only of a frame that verified, and copies or decodes
+ * Reading a frame where it lies. A view exists only of a frame that was verified, and copies or decodes
  * nothing until it is asked. The bytes must stay unchanged while the view is in use.
+ *
+ * Entries are found by stepping from one to the next: their lengths were checked when the frame was, and
+ * no table of them has to be built for a reader who wants one or two.
  */
 import { CheckpointId } from '../checkpoint/id.ts';
 import { CheckpointState } from '../checkpoint/state.ts';
 import { TidemarkError } from '../error.ts';
-import {
-  BODY_EVENT_COUNT,
-  BODY_SEQUENCE,
-  BODY_WATERMARK_NS,
-  type BodyIndex,
-  indexBody,
-  type OperatorRange,
-  type SourceRange,
-} from './body.ts';
-import { compareBytes, type TextRange, viewOf } from './cursor.ts';
-import {
-  EXTENSION_CREATED_AT,
-  EXTENSION_GENERATION,
-  type ExtensionIndex,
-  indexExtension,
-} from './extension.ts';
-import { type FrameLayout, verifyFrame } from './footer.ts';
+import { BODY_EVENT_COUNT, BODY_SEQUENCE, BODY_WATERMARK_NS } from './body.ts';
+import { viewOf } from './cursor.ts';
+import { EXTENSION_CREATED_AT, EXTENSION_GENERATION } from './extension.ts';
+import { type FrameParts, framePartsOf, OPERATORS_AT } from './frame-parts.ts';
 import { decodeUtf8, encodeUtf8 } from './utf8.ts';
+
+const TEXT_HEAD_BYTES = 4;
+const OFFSET_BYTES = 8;
+/** UTF-8 of names asked for before; names recur. */
+const keys = new Map<string, Uint8Array>();
+const KEYS_MAX = 4_096;
 
 /**
  * A view of the frame that fills `bytes`, which may be shared memory.
  * @throws ERR_TIDEMARK_DAMAGED_FRAME saying what is wrong
  */
 export function viewFrame(bytes: Uint8Array): CheckpointView {
-  return new CheckpointView(bytes);
+  const parts = framePartsOf(bytes);
+  return new CheckpointView({ bytes, view: viewOf(bytes), start: 0, length: bytes.length }, parts);
+}
+
+/** A frame within larger bytes; `view` spans the same bytes. */
+export interface FramePlace {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly start: number;
+  readonly length: number;
 }
 
 export class CheckpointView {
-  /** The whole frame. */
-  readonly bytes: Uint8Array;
+  private readonly within: Uint8Array;
   private readonly view: DataView;
-  private readonly layout: FrameLayout;
-  private readonly body: BodyIndex;
-  private readonly extension: ExtensionIndex;
+  private readonly start: number;
+  private readonly parts: FrameParts;
+  /** Length of the frame in bytes. */
+  readonly byteLength: number;
 
-  /** @throws ERR_TIDEMARK_DAMAGED_FRAME unless `bytes` are one whole, undamaged frame */
-  constructor(bytes: Uint8Array) {
-    this.layout = verifyFrame(bytes);
-    this.bytes = bytes;
-    this.view = viewOf(bytes);
-    this.body = indexBody(bytes, 0, this.layout.bodyEnd);
-    this.extension = indexExtension(bytes, {
-      start: this.layout.bodyEnd,
-      end: this.layout.extensionEnd,
-      operatorCount: this.body.operators.length,
-    });
+  /** `parts` come from a check of all of the frame. */
+  constructor(place: FramePlace, parts: FrameParts) {
+    this.within = place.bytes;
+    this.view = place.view;
+    this.start = place.start;
+    this.byteLength = place.length;
+    this.parts = parts;
   }
 
-  /** Length of the frame in bytes. */
-  get byteLength(): number {
-    return this.bytes.length;
+  /** The whole frame, not a copy. */
+  get bytes(): Uint8Array {
+    return this.within.subarray(this.start, this.start + this.byteLength);
   }
 
   get streamId(): string {
-    return this.text(this.extension.streamId);
+    return this.text(this.start + this.parts.streamIdStart, this.start + this.parts.streamIdEnd);
   }
 
   /** Sequence of the last event that the checkpoint includes. */
   get sequence(): bigint {
-    return this.view.getBigUint64(BODY_SEQUENCE, true);
+    return this.view.getBigUint64(this.start + BODY_SEQUENCE, true);
   }
 
   /** The greatest event time processed, in nanoseconds since the Unix epoch. */
   get watermarkNs(): bigint {
-    return this.view.getBigUint64(BODY_WATERMARK_NS, true);
+    return this.view.getBigUint64(this.start + BODY_WATERMARK_NS, true);
   }
 
   /** Events that the state includes. */
   get eventCount(): bigint {
-    return this.view.getBigUint64(BODY_EVENT_COUNT, true);
+    return this.view.getBigUint64(this.start + BODY_EVENT_COUNT, true);
   }
 
   /** Wall clock, to the millisecond. */
   get createdAt(): Date {
-    const ns = this.view.getBigUint64(this.layout.bodyEnd + EXTENSION_CREATED_AT, true);
+    const ns = this.view.getBigUint64(this.start + this.parts.bodyEnd + EXTENSION_CREATED_AT, true);
     return new Date(Number(ns / 1_000_000n));
   }
 
   /** Generation of the engine that took the checkpoint. */
   get generation(): bigint {
-    return this.view.getBigUint64(this.layout.bodyEnd + EXTENSION_GENERATION, true);
+    return this.view.getBigUint64(this.start + this.parts.bodyEnd + EXTENSION_GENERATION, true);
   }
 
   /** The body, which is the checkpoint in the seed format; not a copy. */
   bodyBytes(): Uint8Array {
-    return this.bytes.subarray(0, this.layout.bodyEnd);
+    return this.within.subarray(this.start, this.start + this.parts.bodyEnd);
   }
 
   /**
@@ -98,34 +99,69 @@ export class CheckpointView {
    * @throws ERR_TIDEMARK_INVALID_ARGUMENT when `name` has an unpaired surrogate
    */
   operator(name: string): Uint8Array | undefined {
-    const range = this.body.operators[this.find(this.body.operators, name)];
-    return range === undefined ? undefined : this.state(range);
+    const key = keyOf(name);
+    let at = this.start + OPERATORS_AT;
+    for (let i = 0; i < this.parts.operatorCount; i++) {
+      const state = this.textEnd(at);
+      if (this.isKey(at, key)) return this.state(state);
+      at = this.stateEnd(state);
+    }
+    return undefined;
   }
 
   /** Version of the state of the operator `name`; undefined if there is none. */
   operatorVersion(name: string): number | undefined {
-    const position = this.find(this.body.operators, name);
-    return position === -1 ? undefined : this.version(position);
+    const key = keyOf(name);
+    let at = this.start + OPERATORS_AT;
+    for (let i = 0; i < this.parts.operatorCount; i++) {
+      if (this.isKey(at, key)) return this.version(i);
+      at = this.stateEnd(this.textEnd(at));
+    }
+    return undefined;
   }
 
   /** Name and state of each operator, ascending by name; states are not copied. */
   *operators(): Generator<[name: string, bytes: Uint8Array]> {
-    for (const range of this.body.operators) yield [this.text(range.name), this.state(range)];
+    let at = this.start + OPERATORS_AT;
+    for (let i = 0; i < this.parts.operatorCount; i++) {
+      const state = this.textEnd(at);
+      yield [this.text(at + TEXT_HEAD_BYTES, state), this.state(state)];
+      at = this.stateEnd(state);
+    }
   }
 
   /** The next offset to read from the source `name`; undefined if it is not known. */
   sourceOffset(name: string): bigint | undefined {
-    const range = this.body.sources[this.find(this.body.sources, name)];
-    return range === undefined ? undefined : this.offset(range);
+    const key = keyOf(name);
+    let at = this.start + this.parts.sourcesAt;
+    for (let i = 0; i < this.parts.sourceCount; i++) {
+      const offset = this.textEnd(at);
+      if (this.isKey(at, key)) return this.view.getBigUint64(offset, true);
+      at = offset + OFFSET_BYTES;
+    }
+    return undefined;
   }
 
   /** Name and next offset of each source, ascending by name. */
   *sources(): Generator<[name: string, offset: bigint]> {
-    for (const range of this.body.sources) yield [this.text(range.name), this.offset(range)];
+    let at = this.start + this.parts.sourcesAt;
+    for (let i = 0; i < this.parts.sourceCount; i++) {
+      const offset = this.textEnd(at);
+      yield [this.text(at + TEXT_HEAD_BYTES, offset), this.view.getBigUint64(offset, true)];
+      at = offset + OFFSET_BYTES;
+    }
   }
 
   metadata(): Map<string, string> {
-    return new Map(this.extension.metadata.map(({ name, value }) => [this.text(name), this.text(value)]));
+    const entries = new Map<string, string>();
+    let at = this.start + this.parts.metadataAt;
+    for (let i = 0; i < this.parts.metadataCount; i++) {
+      const value = this.textEnd(at);
+      const end = this.textEnd(value);
+      entries.set(this.text(at + TEXT_HEAD_BYTES, value), this.text(value + TEXT_HEAD_BYTES, end));
+      at = end;
+    }
+    return entries;
   }
 
   /** A copy that no longer depends on the bytes of the frame. */
@@ -133,51 +169,61 @@ export class CheckpointView {
     const state = new CheckpointState(new CheckpointId(this.streamId, this.sequence, this.createdAt));
     state.watermarkNs = this.watermarkNs;
     state.eventCount = this.eventCount;
-    for (const [position, range] of this.body.operators.entries()) {
-      const name = this.text(range.name);
-      state.operatorStates.set(name, new Uint8Array(this.state(range)));
+    let position = 0;
+    for (const [name, bytes] of this.operators()) {
+      state.operatorStates.set(name, new Uint8Array(bytes));
       state.operatorVersions.set(name, this.version(position));
+      position++;
     }
     for (const [name, offset] of this.sources()) state.sourceOffsets.set(name, offset);
     for (const [key, value] of this.metadata()) state.metadata.set(key, value);
     return state;
   }
 
-  private state(range: OperatorRange): Uint8Array {
-    return this.bytes.subarray(range.stateStart, range.stateEnd);
+  /** Where the length-prefixed text at `at` ends. */
+  private textEnd(at: number): number {
+    return at + TEXT_HEAD_BYTES + this.view.getUint32(at, true);
+  }
+
+  /** `at` is where the length of the state is. */
+  private state(at: number): Uint8Array {
+    return this.within.subarray(at + TEXT_HEAD_BYTES, this.stateEnd(at));
+  }
+
+  private stateEnd(at: number): number {
+    return at + TEXT_HEAD_BYTES + this.view.getUint32(at, true);
   }
 
   private version(position: number): number {
-    return this.view.getUint32(this.extension.versionsAt + 4 * position, true);
+    return this.view.getUint32(this.start + this.parts.versionsAt + 4 * position, true);
   }
 
-  private offset(range: SourceRange): bigint {
-    return this.view.getBigUint64(range.offsetAt, true);
+  /** Whether the length-prefixed text at `at` is `key`. */
+  private isKey(at: number, key: Uint8Array): boolean {
+    if (this.view.getUint32(at, true) !== key.length) return false;
+    // Names of one length tend to differ at their end.
+    for (let i = key.length - 1; i >= 0; i--) {
+      if (this.within[at + TEXT_HEAD_BYTES + i] !== key[i]) return false;
+    }
+    return true;
   }
 
-  private text(range: TextRange): string {
-    const text = decodeUtf8(this.bytes, range.start, range.end);
+  private text(start: number, end: number): string {
+    const text = decodeUtf8(this.within, start, end);
     if (text !== undefined) return text;
     throw new TidemarkError(
       'ERR_TIDEMARK_DAMAGED_FRAME',
-      `the frame changed after it was verified (byte offset ${range.start})`,
+      `the frame changed after it was verified (byte offset ${start - this.start})`,
     );
   }
+}
 
-  /** Position of `name` among ascending ranges, or -1. */
-  private find(ranges: readonly { readonly name: TextRange }[], name: string): number {
-    const key = encodeUtf8(name, 'name');
-    const keyRange = { start: 0, end: key.length };
-    let low = 0;
-    let high = ranges.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const range = (ranges[middle] as { name: TextRange }).name;
-      const order = compareBytes(this.bytes, range, key, keyRange);
-      if (order === 0) return middle;
-      if (order < 0) low = middle + 1;
-      else high = middle;
-    }
-    return -1;
+function keyOf(name: string): Uint8Array {
+  let key = keys.get(name);
+  if (key === undefined) {
+    key = encodeUtf8(name, 'name');
+    if (keys.size >= KEYS_MAX) keys.clear();
+    keys.set(name, key);
   }
+  return key;
 }

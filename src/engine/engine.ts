@@ -9,9 +9,9 @@
 import { EventEmitter } from 'node:events';
 import type { Writable } from 'node:stream';
 import type { CheckpointState } from '../checkpoint/state.ts';
-import { decodeFrame } from '../codec/frame.ts';
 import { TidemarkError } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
+import { viewFrameAt } from '../memory/frame-view.ts';
 import type { RecoveryReceipt } from '../recovery/receipt.ts';
 import { CentralStore, type StoredFrame } from '../store/central-store.ts';
 import { type BatchLimits, checkBatch, checkSingle } from './batch-checks.ts';
@@ -177,9 +177,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     this.#state.requireOpen();
     const routed = this.#router.stream(stream);
     const frame = routed?.newest;
-    // A copy first: the shard may reuse the memory as soon as the frame is evicted.
-    if (frame !== undefined)
-      return decodeFrame(this.#memory.u8.slice(frame.address, frame.address + frame.bytes));
+    if (frame !== undefined) return viewFrameAt(this.#memory, frame.address, frame.bytes).toState();
     const view = await this.#connection?.store.read(stream);
     return view?.toState();
   }

@@ -216,8 +216,8 @@ function resolveStore(store: CheckpointStore | undefined): CheckpointStore | und
 }
 
 function resolveWorkersUrl(url: URL | undefined): URL | undefined {
-  if (url === undefined || url instanceof URL) return url;
-  throw invalidArgument(`workersUrl must be a URL, got ${show(url)}`);
+  if (url === undefined || (url instanceof URL && url.protocol === 'file:')) return url;
+  throw invalidArgument(`workersUrl must be a file: URL, got ${show(url)}`);
 }
 
 function section(value: unknown, known: ReadonlySet<string>, name: string): Record<string, unknown> {

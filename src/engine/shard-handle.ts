@@ -1,6 +1,6 @@
 /** The main thread's side of one shard: its thread, its rings, its control words. */
 import type { CheckpointPolicy } from '../checkpoint/schedule.ts';
-import { fromErrorRecord } from '../error.ts';
+import { fromErrorRecord, TidemarkError } from '../error.ts';
 import { ControlWords, ringShard } from '../memory/doorbells.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { completionRing, EntryConsumer, EntryProducer, returnRing } from '../memory/entry-rings.ts';
@@ -70,8 +70,11 @@ export class ShardHandle {
     const what = `shard ${this.index}`;
     thread.outcome.then(
       (outcome) => {
-        if (outcome.kind === 'failed') onEnd(fromErrorRecord(outcome.error));
-        else if (!this.#isStopping) onEnd(threadExited(what, new Error('its loop stopped')));
+        if (outcome.kind === 'failed') {
+          const error = fromErrorRecord(outcome.error);
+          // Whatever is not ours is nobody's mistake that we know of.
+          onEnd(error instanceof TidemarkError ? error : threadExited(what, error));
+        } else if (!this.#isStopping) onEnd(threadExited(what, new Error('its loop stopped')));
       },
       (cause: unknown) => {
         if (!this.#isStopping) onEnd(threadExited(what, cause));

@@ -7,6 +7,7 @@
  */
 
 import { Kernel } from '../kernel/kernel.ts';
+import { MAIN_SCRATCH } from './layout.ts';
 
 const WASM_PAGE_BYTES = 65_536;
 
@@ -23,10 +24,14 @@ export class EngineMemory {
   /** For text: the only view that encodes and decodes UTF-8 in shared memory. */
   readonly text: Buffer<SharedArrayBuffer>;
 
-  constructor(memory: WebAssembly.Memory) {
+  /** Address of the block in which this thread's kernel stores results. */
+  readonly scratch: number;
+
+  constructor(memory: WebAssembly.Memory, scratch: number = MAIN_SCRATCH) {
     const buffer: unknown = memory.buffer;
     if (!(buffer instanceof SharedArrayBuffer)) throw new TypeError('the memory of an engine is shared');
     this.memory = memory;
+    this.scratch = scratch;
     this.kernel = new Kernel(memory);
     this.buffer = buffer;
     this.u8 = new Uint8Array(buffer);

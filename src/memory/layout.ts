@@ -20,6 +20,11 @@ export const MAIN_DOORBELL = WORD_STRIDE_BYTES;
 /** 1 while the main thread waits for the doorbell (main). */
 export const MAIN_WAITING = 2 * WORD_STRIDE_BYTES;
 
+/** Where the main thread's kernel stores results. */
+export const MAIN_SCRATCH = 8 * WORD_STRIDE_BYTES;
+/** Where a shard's kernel stores results, from the start of its control block. */
+const SHARD_SCRATCH = 28 * WORD_STRIDE_BYTES;
+
 /** Word numbers within an arena's control block. */
 export const WORD = {
   /** Bytes ever written to the ingest ring, u32 that wraps (main). */
@@ -96,6 +101,11 @@ export interface ArenaLayout {
   readonly heapBytes: number;
 }
 
+/** Address of the shard's block for results of its kernel. */
+export function scratchOf(arena: ArenaLayout): number {
+  return arena.control + SHARD_SCRATCH;
+}
+
 /** i32 index of an arena's word. */
 export function wordIndex(arena: ArenaLayout, word: Word): number {
   return (arena.control + word * WORD_STRIDE_BYTES) >>> 2;
@@ -111,7 +121,9 @@ export function planArenas(plan: {
   ringBytes: number;
   heapBytesMin: number;
 }): ArenaLayout[] | undefined {
-  const arenaBytes = floorTo((plan.memoryBytes - MAIN_BLOCK_BYTES) / plan.shards, PAGE_BYTES);
+  // The last page stays unused: the end of a range is then an address too, and never wraps to 0.
+  const usable = plan.memoryBytes - MAIN_BLOCK_BYTES - PAGE_BYTES;
+  const arenaBytes = floorTo(usable / plan.shards, PAGE_BYTES);
   const completionEntries = ringEntries(arenaBytes);
   const returnEntries = completionEntries * 2;
   const arenas: ArenaLayout[] = [];

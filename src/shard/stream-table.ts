@@ -5,9 +5,10 @@
 
 import { FRAME_FOOTER_BYTES } from '../codec/frame.ts';
 import { decodeUtf8, encodeUtf8 } from '../codec/utf8.ts';
-import { type CheckpointView, viewFrame } from '../codec/view.ts';
+import type { CheckpointView } from '../codec/view.ts';
 import { TidemarkError } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
+import { viewFrameAt } from '../memory/frame-view.ts';
 import { carryImage, imageSizes, layOutImage, positionOf, withSource } from './image.ts';
 import { type OperatorHost, restoreState } from './operator-host.ts';
 import type { ShardHeap } from './shard-heap.ts';
@@ -54,7 +55,7 @@ export class StreamTable {
    * @throws as `defineStream`; ERR_TIDEMARK_STATE_VERSION, ERR_TIDEMARK_UNCLAIMED_STATE
    */
   restoreStream(index: number, name: string, frame: { address: number; bytes: number }): void {
-    const view = viewFrame(this.#memory.u8.subarray(frame.address, frame.address + frame.bytes));
+    const view = viewFrameAt(this.#memory, frame.address, frame.bytes);
     const stream = new ShardStream(index, name, this.#host.host(name));
     this.#requireClaimed(stream, view);
     const offsets = [...view.sources()];

@@ -4,6 +4,8 @@
 
 import { xxh64 } from './xxh64';
 
+export { index, verify } from './index-frame';
+
 // The footer of a frame; byte positions as in codec/FORMAT.md.
 const FOOTER_BYTES: usize = 32;
 const FOOTER_CHECKSUM: usize = 16;
