@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { inspect } from 'node:util';
 import type { CheckpointPolicy } from '../checkpoint/schedule.ts';
 import { TidemarkError } from '../error.ts';
 import type { CheckpointStore } from '../store/contract.ts';
@@ -13,7 +14,7 @@ export interface EngineOptions {
   readonly directory?: string | undefined;
   /** Another store, which then runs on the main thread. */
   readonly store?: CheckpointStore | undefined;
-  /** Worker threads that run operators. Default: available cores − 1, at least 1. */
+  /** Worker threads that run operators. Default: available cores − 1, at least 1 and at most 256. */
   readonly shards?: number | undefined;
   /** When a stream is checkpointed; whichever trigger comes first. */
   readonly checkpoint?: CheckpointPolicy | undefined;
@@ -132,7 +133,7 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     operators: resolveModule(options.operators),
     directory: options.directory,
     store: resolveStore(options.store),
-    shards: integer('shards', options.shards ?? Math.max(1, availableParallelism() - 1), 1, SHARDS_MAX),
+    shards: integer('shards', options.shards ?? defaultShards(), 1, SHARDS_MAX),
     checkpoint: resolvePolicy(options.checkpoint),
     perStream: integer('retain.perStream', retain['perStream'] ?? 3, 1, 1_000_000),
     diskBytes: integer(
@@ -248,6 +249,13 @@ function boolean(name: string, value: unknown): boolean {
   return value;
 }
 
+function defaultShards(): number {
+  return Math.min(SHARDS_MAX, Math.max(1, availableParallelism() - 1));
+}
+
+/** Of any value, also one that JSON cannot hold. */
 function show(value: unknown): string {
-  return typeof value === 'bigint' ? `${value}n` : (JSON.stringify(value) ?? String(value));
+  return typeof value === 'string'
+    ? JSON.stringify(value)
+    : inspect(value, { depth: 0, breakLength: Infinity });
 }

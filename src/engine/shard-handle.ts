@@ -72,7 +72,7 @@ export class ShardHandle {
       (outcome) => {
         if (outcome.kind === 'failed') {
           const error = fromErrorRecord(outcome.error);
-          // Whatever is not ours is nobody's mistake that we know of.
+          // Without a code of ours the engine would take it for an error of the store.
           onEnd(error instanceof TidemarkError ? error : threadExited(what, error));
         } else if (!this.#isStopping) onEnd(threadExited(what, new Error('its loop stopped')));
       },

@@ -71,6 +71,15 @@ export default (stream: string): readonly Operator[] => {
       return [{ ...count, kind: 'stack' } as unknown as Operator];
     case 'no process':
       return [{ ...count, process: undefined } as unknown as Operator];
+    case 'beyond checking':
+      return [
+        {
+          ...count,
+          get version() {
+            return broken();
+          },
+        },
+      ];
     case 'create throws':
       return [heap({ create: broken })];
     case 'create returns a promise':

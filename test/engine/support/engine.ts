@@ -16,6 +16,9 @@ export const OPERATORS = {
   faulty: new URL('../operators/faulty.ts', import.meta.url),
   gated: new URL('../operators/gated.ts', import.meta.url),
   sized: new URL('../operators/sized.ts', import.meta.url),
+  exits: new URL('../operators/exits.ts', import.meta.url),
+  neverLoads: new URL('../operators/never-loads.ts', import.meta.url),
+  noDefault: new URL('../operators/no-default.ts', import.meta.url),
   counted: new URL('../operators/counted.ts', import.meta.url),
 } as const;
 
