@@ -42,19 +42,28 @@ export async function restoreCheckpoints(
   const placed: PlacedCheckpoint[] = [];
   const streams: RestoredStream[] = [];
   let copies: Promise<void>[] = [];
-  for await (const checkpoint of contents.contents.checkpoints) {
-    const shard = contents.shardOf(checkpoint.stream);
-    const address = place(allocators[shard] as SlabAllocator, checkpoint);
-    const bytes = checkpoint.byteLength;
-    copies.push(checkpoint.copyTo(memory.u8.subarray(address, address + bytes)));
-    placed.push({ stream: checkpoint.stream, shard, sequence: checkpoint.sequence, address, bytes });
-    streams.push(receiptOf(checkpoint));
-    if (copies.length >= COPIES_MAX) {
-      await Promise.all(copies);
-      copies = [];
+  try {
+    for await (const checkpoint of contents.contents.checkpoints) {
+      const shard = contents.shardOf(checkpoint.stream);
+      const address = place(allocators[shard] as SlabAllocator, checkpoint);
+      const bytes = checkpoint.byteLength;
+      const copy = checkpoint.copyTo(memory.u8.subarray(address, address + bytes));
+      // It can fail while nobody awaits it yet, and a rejection that nobody handles ends the process.
+      copy.catch(() => undefined);
+      copies.push(copy);
+      placed.push({ stream: checkpoint.stream, shard, sequence: checkpoint.sequence, address, bytes });
+      streams.push(receiptOf(checkpoint));
+      if (copies.length >= COPIES_MAX) {
+        await Promise.all(copies);
+        copies = [];
+      }
     }
+    await Promise.all(copies);
+  } catch (error) {
+    // The caller closes the store next, so the other copies have to be through with it.
+    await Promise.allSettled(copies);
+    throw error;
   }
-  await Promise.all(copies);
   const { generation, lost, frontiers } = contents.contents;
   return { placed, receipt: { generation, streams, lost, positions: new Map(frontiers) } };
 }
