@@ -16,7 +16,7 @@ export function payloadBytes(payload: Uint8Array | string): number {
  */
 export function checkEvent(event: Event, recordBytesMax: number): void {
   if (event === null || typeof event !== 'object')
-    throw invalidArgument(`an event is an object, got ${typeof event}`);
+    throw invalidArgument(`an event is an object, got ${event === null ? 'null' : typeof event}`);
   const { stream, payload, source, offset, nextOffset } = event;
   checkName(stream, 'event.stream', recordBytesMax);
   if (typeof payload === 'string') {
