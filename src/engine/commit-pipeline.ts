@@ -78,7 +78,8 @@ export class CommitPipeline {
     }));
     let commit: Promise<void>;
     try {
-      commit = store.commit({ frames: refs, frontiers, generation });
+      // A store of the user's may return nothing.
+      commit = Promise.resolve(store.commit({ frames: refs, frontiers, generation }));
     } catch (error) {
       commit = Promise.reject(error);
     }

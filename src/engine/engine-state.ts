@@ -11,7 +11,7 @@ export class EngineState {
   fail(error: unknown): boolean {
     if (this.phase === 'failed' || this.phase === 'closed') return false;
     this.phase = 'failed';
-    this.failure = error instanceof TidemarkError ? error : storeFailed(error);
+    this.failure = asStoreError(error);
     return true;
   }
 
@@ -40,8 +40,9 @@ export class EngineState {
   }
 }
 
-/** A store of the user's may throw anything. */
-function storeFailed(cause: unknown): TidemarkError {
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return new TidemarkError('ERR_TIDEMARK_STORE_FAILED', `the store failed: ${message}`, { cause });
+/** An error of ours as it is; a store of the user's may throw anything else. */
+export function asStoreError(error: unknown): TidemarkError {
+  if (error instanceof TidemarkError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new TidemarkError('ERR_TIDEMARK_STORE_FAILED', `the store failed: ${message}`, { cause: error });
 }

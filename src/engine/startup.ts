@@ -5,6 +5,7 @@ import { type ArenaLayout, planArenas } from '../memory/layout.ts';
 import type { RecoveryReceipt } from '../recovery/receipt.ts';
 import { type PlacedCheckpoint, type Restored, restoreCheckpoints } from '../recovery/restore.ts';
 import { StoredFrame } from '../store/central-store.ts';
+import { asStoreError } from './engine-state.ts';
 import { HEAP_BYTES_MIN, invalidArgument, type ResolvedOptions } from './options.ts';
 import { type RoutedStream, Router, shardOf } from './router.ts';
 import { ShardHandle } from './shard-handle.ts';
@@ -39,7 +40,7 @@ export async function prepare(options: ResolvedOptions): Promise<Startup> {
       // The first error is the one that tells; a store that failed to open may refuse to close.
     });
     await connection?.release();
-    throw error;
+    throw asStoreError(error);
   }
 }
 
