@@ -5,6 +5,7 @@
  * waits for them. Whatever was read is pushed, also when reading stops early.
  */
 import type { Event } from '../engine/event.ts';
+import { TidemarkError } from '../error.ts';
 import { invalidJob, type JobSource } from './job.ts';
 
 /** Enough to spread the cost of a push, little enough to keep the shards busy evenly. */
@@ -190,10 +191,10 @@ function openIterator(source: JobSource, from: bigint | undefined, signal: Abort
 
 function sourceFailed({ name }: JobSource, cause: unknown): Error {
   const message = cause instanceof Error ? cause.message : String(cause);
-  return invalidJob(
-    `the source '${name}' failed: ${message}; what it gave before is kept, run again to read on`,
+  return new TidemarkError('ERR_TIDEMARK_SOURCE', `the source '${name}' failed: ${message}`, {
     cause,
-  );
+    retryable: true,
+  });
 }
 
 function endQuietly(iterator: AsyncIterator<unknown>): void {

@@ -22,5 +22,6 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   ERR_TIDEMARK_NOT_A_STORE: 'name a directory that tidemark made, or an empty one to begin with',
   ERR_TIDEMARK_NOT_FOUND: "check the name; 'tidemark ls DIR' lists the streams of a directory",
   ERR_TIDEMARK_INVALID_JOB: "make the job module 'export default defineJob({ source, operators })'",
+  ERR_TIDEMARK_SOURCE: 'see the cause; what the source gave before is kept, run again to read on',
   ERR_TIDEMARK_UNSUPPORTED: 'leave it out; README says what is supported',
 };

@@ -1,6 +1,5 @@
 /** What an engine says about itself: its events, and its figures as plain numbers. */
 import type { EventEmitter } from 'node:events';
-import type { ShardMetrics } from './shard-handle.ts';
 
 export interface CheckpointEvent {
   readonly stream: string;
@@ -35,6 +34,17 @@ export function emitSafely<Name extends keyof EngineEvents>(
       throw error;
     });
   }
+}
+
+export interface ShardMetrics {
+  readonly shard: number;
+  /** Bytes of the ingest ring that hold events. */
+  readonly ringUsedBytes: number;
+  readonly ringBytes: number;
+  readonly heapUsedBytes: number;
+  readonly heapBytes: number;
+  readonly applied: number;
+  readonly dropped: number;
 }
 
 export interface EngineMetrics {

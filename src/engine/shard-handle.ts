@@ -7,18 +7,8 @@ import { completionRing, EntryConsumer, EntryProducer, returnRing } from '../mem
 import { IngestWriter } from '../memory/ingest-ring.ts';
 import { type ArenaLayout, WORD } from '../memory/layout.ts';
 import type { RestoredStreams, ShardOutcome, ShardTask } from '../shard/task.ts';
+import type { ShardMetrics } from './metrics.ts';
 import { TaskThread, threadExited } from './thread.ts';
-
-export interface ShardMetrics {
-  readonly shard: number;
-  /** Bytes of the ingest ring that hold events. */
-  readonly ringUsedBytes: number;
-  readonly ringBytes: number;
-  readonly heapUsedBytes: number;
-  readonly heapBytes: number;
-  readonly applied: number;
-  readonly dropped: number;
-}
 
 export class ShardHandle {
   readonly index: number;

@@ -60,7 +60,7 @@ describe('a job with a fault', () => {
     ['large-payload', 'ERR_TIDEMARK_PAYLOAD_TOO_LARGE', 'ringBytes'],
     ['small-memory', 'ERR_TIDEMARK_MEMORY_FULL', 'memory'],
     ['event', 'ERR_TIDEMARK_INVALID_ARGUMENT', 'stream'],
-    ['source', 'ERR_TIDEMARK_INVALID_JOB', "the source 'numbers' failed: connection lost"],
+    ['source', 'ERR_TIDEMARK_SOURCE', "the source 'numbers' failed: connection lost"],
   ])('%s ends with one line that says so', async (fault, code, message) => {
     const argv = [
       'run',
