@@ -4,7 +4,7 @@
  * checkpoints, cost no more than the commit before it says.
  */
 import { describe, expect, test } from 'vitest';
-import { inspectDirectory } from '../../src/store/log/inspect.ts';
+import { type InspectedCheckpoint, inspectDirectory } from '../../src/store/log/inspect.ts';
 import { segmentFileName } from '../../src/store/log/layout.ts';
 import { frameOf } from './support/frames.ts';
 import { DIRECTORY, MIB, newestOf, openOn } from './support/log.ts';
@@ -31,10 +31,16 @@ function carriedTwice(): Carried {
   };
   save('cold', 1, 500);
   save('cold', 2, 500);
-  for (let i = 1; i <= 150; i++) save(`hot-${i % 3}`, i, 15_000);
+  let cold: readonly InspectedCheckpoint[] = [];
+  // Until they lie behind other commits of their segment, so that there is a commit to fall back to.
+  for (let i = 1; i <= 100 || cold[0]?.offset === 4096; i++) {
+    save(`hot-${i % 3}`, i, 3000 * (1 + (i % 5)));
+    const { streams } = inspectDirectory(disk, DIRECTORY, { verify: false });
+    cold = streams.find(({ stream }) => stream === 'cold')?.checkpoints ?? [];
+  }
+  // The next commits free the segment in which they were before.
+  for (let i = 1; i <= 3; i++) save('hot-0', 1000 + i, 100);
   store.close();
-  const { streams } = inspectDirectory(disk, DIRECTORY, { verify: true });
-  const cold = streams.find(({ stream }) => stream === 'cold')?.checkpoints ?? [];
   expect(cold.map(({ sequence, commit }) => [sequence, commit])).toEqual([
     [1n, 1],
     [2n, 2],
