@@ -5,7 +5,8 @@ import { CheckpointState } from '../src/checkpoint/state.ts';
 import { encodeFrame } from '../src/codec/frame.ts';
 import { viewFrame } from '../src/codec/view.ts';
 import { xxh64, xxh64Into } from '../src/codec/xxh64.ts';
-import type { LiveStreams } from './live-stream.ts';
+import type { BodyReader, ReadParts } from './body-reader.ts';
+import type { FrameRange, LiveStreams } from './live-stream.ts';
 import type { MemoryCopy } from './memory-copy.ts';
 import {
   type PlainState,
@@ -42,7 +43,7 @@ export function imageToBody(live: LiveStreams): Subject {
   const operate = (turn: number): number => {
     const { image } = live.versionAt(turn).stream;
     const to = live.destinationAt(turn);
-    memory.u8.copyWithin(to, image, image + bodyBytes);
+    memory.kernel.copy(to, image, bodyBytes);
     return to;
   };
   return {
@@ -138,6 +139,23 @@ export function frameToView(
   };
 }
 
+export function bodyToView(
+  reader: BodyReader,
+  bodies: readonly Uint8Array[],
+  states: readonly PlainState[],
+  shape: Shape,
+): Subject {
+  const names = readNames(shape);
+  const reads = bodies.map((body) => reader.prepare(body, names));
+  const operate = (turn: number): ReadParts => versionAt(reads, turn)();
+  return {
+    name: reader.subject,
+    bytesPerOp: versionAt(bodies, 0).length,
+    operate,
+    check: (turn) => requireRead(operate(turn), versionAt(states, turn), shape, reader.subject),
+  };
+}
+
 export function bodyToModel(models: readonly CheckpointState[], states: readonly PlainState[]): Subject {
   const bodies = models.map((model) => model.serialize());
   const operate = (turn: number): CheckpointState =>
@@ -150,20 +168,41 @@ export function bodyToModel(models: readonly CheckpointState[], states: readonly
   };
 }
 
-export function frameChecksum(frames: readonly Uint8Array[]): Subject {
-  const sum = new Uint32Array(2);
+/** The checksum of a frame, by the kernel, on live frames. */
+export function frameChecksum(live: LiveStreams, frames: readonly FrameRange[]): Subject {
+  const { memory } = live;
+  const operate = (turn: number): number => {
+    const { address, bytes } = versionAt(frames, turn);
+    memory.kernel.checksum(live.scratch, address, bytes);
+    return memory.u32[live.scratch >>> 2] as number;
+  };
   return {
     name: 'tidemark',
-    bytesPerOp: versionAt(frames, 0).length,
-    operate(turn) {
-      const frame = versionAt(frames, turn);
-      xxh64Into(frame, 0, frame.length, sum);
-      return sum[0];
-    },
+    bytesPerOp: versionAt(frames, 0).bytes,
+    operate,
     check(turn) {
-      const low = this.operate(turn);
-      if (Number(xxh64(versionAt(frames, turn)) & 0xffff_ffffn) !== low)
+      const { address, bytes } = versionAt(frames, turn);
+      const expected = xxh64(memory.u8.slice(address, address + bytes));
+      if (operate(turn) !== Number(expected & 0xffff_ffffn))
         throw new Error('tidemark: the checksum differs');
+    },
+  };
+}
+
+export function frameChecksumInTypescript(frames: readonly Uint8Array[]): Subject {
+  const sum = new Uint32Array(2);
+  const operate = (turn: number): number => {
+    const frame = versionAt(frames, turn);
+    xxh64Into(frame, 0, frame.length, sum);
+    return sum[0] as number;
+  };
+  return {
+    name: 'tidemark-typescript',
+    bytesPerOp: versionAt(frames, 0).length,
+    operate,
+    check(turn) {
+      if (Number(xxh64(versionAt(frames, turn)) & 0xffff_ffffn) !== operate(turn))
+        throw new Error('tidemark-typescript: the checksum differs');
     },
   };
 }

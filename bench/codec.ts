@@ -4,17 +4,21 @@
  *
  *   encode-body  image to body                    gather    heap operators to a whole frame
  *   encode       image to a whole frame           decode    body to a state, everything materialised
- *   view         frame verified, one operator and one offset read
+ *   view-body    body validated, one operator and one offset read
+ *   view         frame verified, then the same
  *   checksum     of a frame's bytes
  *
  * Rivals have no checksum; where ours has one they get a CRC-32 of their bytes, as a person would add.
  */
 import { crc32 } from 'node:zlib';
 import { encodeFrame } from '../src/codec/frame.ts';
+import { type BodyReader, typescriptReader } from './body-reader.ts';
 import {
   bodyToModel,
+  bodyToView,
   copying,
   frameChecksum,
+  frameChecksumInTypescript,
   frameCrc,
   frameToView,
   imageToBody,
@@ -23,12 +27,16 @@ import {
   modelToFrame,
   toModel,
 } from './codec-subjects.ts';
+import { loadRivals } from './compare/rivals.ts';
 import { LiveStreams } from './live-stream.ts';
 import { makeMemoryCopy } from './memory-copy.ts';
 import { RivalVersions } from './rival-subjects.ts';
-import { destinationBytes, NODE_RIVALS } from './rivals.ts';
+import { destinationBytes, type Rival } from './rivals.ts';
 import { makeVersions, SHAPES, type Shape } from './shapes.ts';
 import { measureCase, type Subject, type Suite } from './suite.ts';
+
+/** A reader that goes by the name `tidemark` is the one that the engine uses. */
+const BODY_READERS: readonly BodyReader[] = [typescriptReader];
 
 /** Places that rivals write to in turn. */
 const DESTINATIONS = 8;
@@ -36,15 +44,19 @@ const DESTINATIONS = 8;
 export const suite: Suite = {
   name: 'codec',
   async *run(options) {
+    const rivals = await loadRivals();
     for (const shape of SHAPES) {
-      for (const [name, subjects] of casesOf(shape)) {
+      for (const [name, subjects] of casesOf(shape, rivals)) {
         yield measureCase({ suite: 'codec', case: `${name}/${shape.name}` }, subjects, options);
       }
     }
   },
 };
 
-function* casesOf(shape: Shape): Generator<readonly [name: string, subjects: readonly Subject[]]> {
+function* casesOf(
+  shape: Shape,
+  candidates: readonly Rival[],
+): Generator<readonly [name: string, subjects: readonly Subject[]]> {
   const states = makeVersions(shape);
   const models = states.map(toModel);
   const slots = new LiveStreams(states, 'slot');
@@ -52,7 +64,7 @@ function* casesOf(shape: Shape): Generator<readonly [name: string, subjects: rea
   const destinations = Array.from({ length: DESTINATIONS }, () =>
     Buffer.alloc(destinationBytes(slots.bodyBytes)),
   );
-  const rivals = NODE_RIVALS.map((rival) => new RivalVersions(rival, states, destinations));
+  const rivals = candidates.map((rival) => new RivalVersions(rival, states, destinations));
   yield [
     'encode-body',
     [
@@ -75,8 +87,17 @@ function* casesOf(shape: Shape): Generator<readonly [name: string, subjects: rea
     'gather',
     [imageToFrame(new LiveStreams(states, 'heap')), ...rivals.map((rival) => rival.encoding(crc32))],
   ];
+  const bodies = models.map((model) => model.serialize());
+  yield [
+    'view-body',
+    [
+      ...BODY_READERS.map((reader) => bodyToView(reader, bodies, states, shape)),
+      ...rivals.map((rival) => rival.reading(shape)),
+    ],
+  ];
   const frames = models.map((model) => encodeFrame(model));
-  yield ['view', [frameToView(frames, states, shape), ...rivals.map((rival) => rival.reading(shape))]];
+  yield ['view', [frameToView(frames, states, shape), ...rivals.map((rival) => rival.reading(shape, crc32))]];
   yield ['decode', [bodyToModel(models, states), ...rivals.map((rival) => rival.decoding())]];
-  yield ['checksum', [frameChecksum(frames), frameCrc(frames)]];
+  const liveFrames = states.map((_, turn) => slots.frameAt(turn));
+  yield ['checksum', [frameChecksum(slots, liveFrames), frameChecksumInTypescript(frames), frameCrc(frames)]];
 }

@@ -31,6 +31,8 @@ interface LiveVersion {
 
 export class LiveStreams {
   readonly memory: EngineMemory;
+  /** Room for a result of the kernel. */
+  readonly scratch: number;
   readonly bodyBytes: number;
   readonly frameBytes: number;
   readonly versions: readonly LiveVersion[];
@@ -39,8 +41,9 @@ export class LiveStreams {
   constructor(states: readonly PlainState[], kind: Operator['kind']) {
     const bodyBytes = Math.max(...states.map(bodyBytesOf));
     const room = Math.ceil((bodyBytes * 1.1 + 2 * PAGE_BYTES) / PAGE_BYTES) * PAGE_BYTES;
-    this.memory = EngineMemory.reserve(PAGE_BYTES + room * (states.length + DESTINATIONS));
-    let next = PAGE_BYTES;
+    this.memory = EngineMemory.reserve(2 * PAGE_BYTES + room * (states.length + DESTINATIONS));
+    this.scratch = PAGE_BYTES;
+    let next = 2 * PAGE_BYTES;
     const take = (): number => {
       const address = next;
       next += room;

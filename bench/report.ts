@@ -39,8 +39,10 @@ export function caseLines(results: readonly Result[]): string {
         (result.bytesPerOp / result.nsPerOp).toFixed(2),
         ratio(rival, result),
         ratio(limit, result),
+        result.remarks.length === 1 ? ` ${result.remarks[0]}` : '',
       ]);
-      return [line, ...(result.remarks ?? []).map((remark) => `  ${remark}\n`)].join('');
+      if (result.remarks.length === 1) return line;
+      return [line, ...result.remarks.map((remark) => `  ${remark}\n`)].join('');
     })
     .join('');
 }

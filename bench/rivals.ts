@@ -3,11 +3,13 @@
  * are here; those that are packages live in `compare/`, which has dependencies of its own.
  */
 import { deserialize, serialize } from 'node:v8';
-import type { PlainState } from './shapes.ts';
+import { type PlainState, toBuffers } from './shapes.ts';
 
 /** How a rival encodes a state that it holds in the form it likes best. */
 export interface Rival<Live = unknown> {
   readonly name: string;
+  /** What `read` has to decode to find one operator and one offset. */
+  readonly reads: 'everything' | 'parts';
   /** The state as a service that uses this rival would hold it; not measured. */
   prepare(state: PlainState): Live;
   /** The bytes of `live`: in `destination` if the rival can write to a buffer that it is given. */
@@ -27,6 +29,7 @@ export interface Rival<Live = unknown> {
 /** The structured clone format of V8; it has no way to write into a given buffer. */
 const v8Serialize: Rival<PlainState> = {
   name: 'v8.serialize',
+  reads: 'everything',
   prepare: (state) => state,
   encode: (live) => serialize(live),
   decode(bytes) {
@@ -50,8 +53,9 @@ interface JsonState {
 /** JSON has neither bytes nor integers beyond 2^53: these go as base64 and as decimal text. */
 const jsonBase64: Rival<PlainState> = {
   name: 'json-base64',
+  reads: 'everything',
   // Buffers, because only they encode to base64.
-  prepare: (state) => ({ ...state, operators: mapValues(state.operators, (bytes) => Buffer.from(bytes)) }),
+  prepare: toBuffers,
   encode(live, destination) {
     const json: JsonState = {
       sequence: String(live.sequence),
@@ -96,7 +100,7 @@ function parse(bytes: Uint8Array): JsonState {
   ) as JsonState;
 }
 
-function mapValues<From, To>(
+export function mapValues<From, To>(
   record: Readonly<Record<string, From>>,
   convert: (value: From) => To,
 ): Record<string, To> {

@@ -63,6 +63,13 @@ export function makeState(shape: Shape, version: number): PlainState {
   };
 }
 
+/** The same with operators as Buffers, which some rivals insist on. */
+export function toBuffers(state: PlainState): PlainState {
+  const operators: Record<string, Uint8Array> = {};
+  for (const [name, bytes] of Object.entries(state.operators)) operators[name] = Buffer.from(bytes);
+  return { ...state, operators };
+}
+
 export function makeVersions(shape: Shape): PlainState[] {
   return Array.from({ length: shape.versions }, (_, version) => makeState(shape, version));
 }

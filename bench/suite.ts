@@ -24,7 +24,7 @@ export interface Result {
   /** How much more than the least the middle and the greatest sample took: 0.02 is 2 %. */
   readonly spread: { readonly median: number; readonly greatest: number };
   /** What else was found, for people to read. */
-  readonly remarks?: readonly string[];
+  readonly remarks: readonly string[];
 }
 
 export interface Suite {
@@ -41,6 +41,8 @@ export interface Subject {
   operate(turn: number): unknown;
   /** Throws unless the operation of this turn does what it should. Runs before and after measuring. */
   check(turn: number): void;
+  /** What people should know to read its figure. */
+  readonly remarks?: readonly string[];
 }
 
 interface Effort {
@@ -119,8 +121,8 @@ class MicroRun {
   }
 
   result(names: { readonly suite: string; readonly case: string }): Result {
-    const { name, bytesPerOp } = this.#subject;
-    return { ...names, subject: name, bytesPerOp, ...summarize(this.#meansNs) };
+    const { name, bytesPerOp, remarks = [] } = this.#subject;
+    return { ...names, subject: name, bytesPerOp, ...summarize(this.#meansNs), remarks };
   }
 
   #time(): number {

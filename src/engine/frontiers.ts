@@ -2,14 +2,15 @@
  * The frontier of every source: the least offset of an event that no durable checkpoint covers, and the
  * greatest next offset when all are covered. Main thread only.
  *
- * An accepted event is in one of three places until it is durable, and each place bounds the frontier:
+ * A pushed event is in one of four places until it is durable, and each place bounds the frontier:
  *
+ *   waiting to be accepted       `#waitingLow`: offset of the first waiting event, or less
  *   in a ring, unread            `unreadLow` of its shard: offset of the first unread event, or less
  *   applied, in no frame         `openLow` of its shard, as the shard last reported it
  *   in a frame, not yet durable  the frame's lows, kept by the central store
  *
  * A shard publishes a frame before it reports the open low that the frame raised, and reports both in
- * order; so an event is never missing from all three. Between reports the result can be too low, never
+ * order; so an event is never missing from all four. Between reports the result can be too low, never
  * too high.
  */
 import type { U64 } from './event.ts';
@@ -35,6 +36,9 @@ export class SourceProgress {
   /** Shards whose ring holds the definition of the source. */
   readonly isDefinedOn: boolean[] = [];
   readonly #shards: ShardProgress[] = [];
+  /** Events that wait to be accepted; while there are some, at most the offset of the first. */
+  #waiting = 0;
+  #waitingLow: U64 = 0n;
 
   constructor(index: number, name: string, restored: bigint | undefined) {
     this.index = index;
@@ -45,6 +49,22 @@ export class SourceProgress {
   /** An event at `offset` is accepted, or waits to be; then one that waits behind it may be noted already. */
   noteOffset(offset: U64): void {
     if (this.lastOffset === undefined || offset > this.lastOffset) this.lastOffset = offset;
+  }
+
+  /**
+   * An event at `offset` waits to be accepted. An earlier event of the same record may be covered by then,
+   * and a frontier behind the record would have this one skipped after a crash.
+   */
+  onWait(offset: U64): void {
+    this.noteOffset(offset);
+    if (this.#waiting === 0) this.#waitingLow = offset;
+    this.#waiting++;
+  }
+
+  /** The first event that waits, which is at `offset`, is accepted. */
+  onWaited(offset: U64): void {
+    this.#waiting--;
+    this.#waitingLow = offset;
   }
 
   onPush(shard: number, offset: U64, nextOffset: U64): void {
@@ -71,6 +91,7 @@ export class SourceProgress {
   /** `pending` is the least low of the source among frames that are not durable, if there is one. */
   frontier(pending: bigint | undefined): bigint | undefined {
     let least = pending;
+    if (this.#waiting > 0) least = lesser(least, BigInt(this.#waitingLow));
     for (const progress of this.#shards) {
       if (progress === undefined) continue;
       if (progress.openLow !== undefined) least = lesser(least, progress.openLow);

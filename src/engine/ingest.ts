@@ -30,6 +30,8 @@ interface QueuedPush {
   /** Set for a request to checkpoint one stream, which keeps its place among the events. */
   readonly checkpoint: RoutedStream | undefined;
   next: number;
+  /** Its events from `next` on are noted as waiting. */
+  isAnnounced: boolean;
   readonly resolve: () => void;
   readonly reject: (accepted: number) => void;
 }
@@ -110,23 +112,31 @@ export class Ingest {
     onReject: (accepted: number) => Error,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
-      const queued = { ...push, next: 0, resolve, reject: (accepted: number) => reject(onReject(accepted)) };
+      const queued: QueuedPush = {
+        ...push,
+        next: 0,
+        isAnnounced: false,
+        resolve,
+        reject: (accepted) => reject(onReject(accepted)),
+      };
       this.#queue.push(queued);
       if (this.#queue.length === 1) this.resume();
       if (this.isWaiting) this.#announce(queued);
     });
   }
 
-  /** What waits counts as pushed when later events are checked against it. */
-  #announce({ events, next }: QueuedPush): void {
+  /** What waits counts as pushed when later events are checked against it, and holds back frontiers. */
+  #announce(push: QueuedPush): void {
     const { router } = this.#ports;
-    for (let at = next; at < events.length; at++) {
+    const { events } = push;
+    push.isAnnounced = true;
+    for (let at = push.next; at < events.length; at++) {
       const event = events[at] as Event;
       const stream = router.stream(event.stream) ?? router.addStream(event.stream);
       stream.noteEvent(event.sequence !== undefined);
       if (event.source === undefined || event.offset === undefined) continue;
       const source = router.source(event.source) ?? router.addSource(event.source);
-      source.noteOffset(event.offset);
+      source.onWait(event.offset);
     }
   }
 
@@ -147,6 +157,7 @@ export class Ingest {
         break;
       }
       if (push.marks !== undefined) this.#mark(push.marks, event.stream);
+      if (push.isAnnounced) this.#noteAccepted(event);
       touched.add(shard);
       push.next++;
     }
@@ -154,6 +165,10 @@ export class Ingest {
       isComplete = this.#writeCheckpoint(push.checkpoint, push.marks);
     for (const shard of touched) shard.publish();
     return isComplete;
+  }
+
+  #noteAccepted({ source, offset }: Event): void {
+    if (source !== undefined && offset !== undefined) this.#ports.router.source(source)?.onWaited(offset);
   }
 
   #mark(marks: Marks, name: string): void {
@@ -242,7 +257,7 @@ export class Ingest {
     memory.u32[word + AT.length / 4] = record.content;
     const { payload } = event;
     if (typeof payload === 'string') memory.text.write(payload, address + AT.payload, record.content, 'utf8');
-    else memory.u8.set(payload, address + AT.payload);
+    else memory.copyIn(payload, address + AT.payload);
     stream.noteEvent(event.sequence !== undefined);
     stream.pushed++;
   }

@@ -3,8 +3,12 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { isInstalled } from '../../bench/compare/packages.ts';
 
 const MAIN = fileURLToPath(new URL('../../bench/main.ts', import.meta.url));
+
+/** Of those that are packages, the ones that are installed; the bench does without the others. */
+const RIVAL_CODECS = ['msgpackr', 'cbor-x', 'protobufjs', 'avsc', 'bson'].filter(isInstalled);
 
 /** A smoke takes seconds on a machine of its own; tests share theirs. */
 const SMOKE_TIMEOUT_MS = 90_000;
@@ -64,13 +68,16 @@ describe('npm run bench', () => {
     requireForm(lines, 'codec');
     const cases = new Set(lines.map((line) => line.case));
     for (const shape of ['empty', 'small', 'medium', 'large', 'xl', 'wide']) {
-      for (const name of ['encode-body', 'encode', 'gather', 'view', 'decode', 'checksum']) {
+      for (const name of ['encode-body', 'encode', 'gather', 'view-body', 'view', 'decode', 'checksum']) {
         expect(cases).toContain(`${name}/${shape}`);
       }
     }
     for (const line of lines) expect(line.samples).toBeGreaterThanOrEqual(7);
     for (const name of cases) {
-      expect(lines.filter((line) => line.case === name).map((line) => line.subject)).toContain('tidemark');
+      const subjects = lines.filter((line) => line.case === name).map((line) => line.subject);
+      expect(subjects).toContain(name.startsWith('view-body/') ? 'tidemark-typescript' : 'tidemark');
+      if (name.startsWith('checksum/')) continue;
+      for (const rival of ['v8.serialize', 'json-base64', ...RIVAL_CODECS]) expect(subjects).toContain(rival);
     }
     const limited = lines.filter((line) => line.subject === 'memcpy').map((line) => line.case.split('/')[0]);
     expect(new Set(limited)).toEqual(new Set(['encode-body', 'encode']));

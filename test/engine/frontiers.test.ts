@@ -45,6 +45,25 @@ describe('an accepted event holds the frontier at its offset', () => {
     expect(file.frontier(undefined)).toBe(6n);
   });
 
+  test('while it waits to be accepted', () => {
+    const file = source();
+    file.onPush(0, 5n, 6n);
+    file.onWait(5n);
+    file.onWait(7n);
+    file.onReport(0, { read: 1, lastOffset: 5n, openLow: undefined });
+    expect(file.frontier(undefined)).toBe(5n);
+    file.onPush(1, 5n, 6n);
+    file.onWaited(5n);
+    file.onReport(1, { read: 1, lastOffset: 5n, openLow: undefined });
+    // The next one waits at 7, but that is not looked up: too low is safe.
+    expect(file.frontier(undefined)).toBe(5n);
+    file.onPush(1, 7n, 8n);
+    file.onWaited(7n);
+    expect(file.frontier(undefined)).toBe(7n);
+    file.onReport(1, { read: 2, lastOffset: 7n, openLow: undefined });
+    expect(file.frontier(undefined)).toBe(8n);
+  });
+
   test('on whichever shard it is', () => {
     const file = source();
     file.onPush(0, 5n, 6n);
