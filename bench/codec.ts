@@ -32,7 +32,7 @@ import { LiveStreams } from './live-stream.ts';
 import { makeMemoryCopy } from './memory-copy.ts';
 import { RivalVersions } from './rival-subjects.ts';
 import { destinationBytes, type Rival } from './rivals.ts';
-import { makeVersions, SHAPES, type Shape } from './shapes.ts';
+import { makeVersions, SHAPES, type Shape, SMOKE_SHAPES } from './shapes.ts';
 import { measureCase, type Subject, type Suite } from './suite.ts';
 
 /** A reader that goes by the name `tidemark` is the one that the engine uses. */
@@ -45,7 +45,7 @@ export const suite: Suite = {
   name: 'codec',
   async *run(options) {
     const rivals = await loadRivals();
-    for (const shape of SHAPES) {
+    for (const shape of options.isSmoke ? SMOKE_SHAPES : SHAPES) {
       for (const [name, subjects] of casesOf(shape, rivals)) {
         yield measureCase({ suite: 'codec', case: `${name}/${shape.name}` }, subjects, options);
       }

@@ -26,6 +26,11 @@ export const SHAPES: readonly Shape[] = [
   { name: 'wide', operators: 1_024, operatorBytes: 32, sources: 256, versions: 8 },
 ];
 
+/** The same for a smoke, where the largest would take most of the time and show nothing more. */
+export const SMOKE_SHAPES: readonly Shape[] = SHAPES.map((shape) =>
+  shape.name === 'xl' ? { ...shape, operatorBytes: 262_144 } : shape,
+);
+
 export const STREAM = 'stream-1';
 
 /** A state in plain data, in the order in which it was made. */
