@@ -7,9 +7,11 @@
  */
 
 import { Kernel } from '../kernel/kernel.ts';
-import { MAIN_SCRATCH } from './layout.ts';
+import { SCRATCH_AT, STAGING_AT, STAGING_BYTES } from './layout.ts';
 
 const WASM_PAGE_BYTES = 65_536;
+/** Fewer bytes are copied as fast one by one. */
+const STAGED_BYTES_MIN = 64;
 
 export class EngineMemory {
   readonly memory: WebAssembly.Memory;
@@ -27,11 +29,16 @@ export class EngineMemory {
   /** Address of the block in which this thread's kernel stores results. */
   readonly scratch: number;
 
-  constructor(memory: WebAssembly.Memory, scratch: number = MAIN_SCRATCH) {
+  /** Address of the page through which badly aligned bytes are copied in. */
+  readonly #staging: number;
+
+  /** `block` is the address of the thread's own block: 0 on the main thread, its arena's on a shard. */
+  constructor(memory: WebAssembly.Memory, block = 0) {
     const buffer: unknown = memory.buffer;
     if (!(buffer instanceof SharedArrayBuffer)) throw new TypeError('the memory of an engine is shared');
     this.memory = memory;
-    this.scratch = scratch;
+    this.scratch = block + SCRATCH_AT;
+    this.#staging = block + STAGING_AT;
     this.kernel = new Kernel(memory);
     this.buffer = buffer;
     this.u8 = new Uint8Array(buffer);
@@ -40,6 +47,30 @@ export class EngineMemory {
     this.u64 = new BigUint64Array(buffer);
     this.view = new DataView(buffer);
     this.text = Buffer.from(buffer);
+  }
+
+  /**
+   * Copies bytes from elsewhere to address `to`. V8 copies into shared memory byte by byte unless both
+   * sides are aligned alike; then it pays to go through a page that is, and on with the kernel.
+   */
+  copyIn(bytes: Uint8Array, to: number): void {
+    const misalignment = (bytes.byteOffset ^ to) & 7;
+    if (misalignment === 0 || bytes.length < STAGED_BYTES_MIN) {
+      this.u8.set(bytes, to);
+      return;
+    }
+    const staging = this.#staging + (bytes.byteOffset & 7);
+    const most = STAGING_BYTES - 8;
+    if (bytes.length <= most) {
+      this.u8.set(bytes, staging);
+      this.kernel.copy(to, staging, bytes.length);
+      return;
+    }
+    for (let at = 0; at < bytes.length; at += most) {
+      const piece = bytes.subarray(at, at + most);
+      this.u8.set(piece, staging);
+      this.kernel.copy(to + at, staging, piece.length);
+    }
   }
 
   /** Reserves `bytes` rounded up to 64 KiB. Throws the platform's RangeError when that is not to be had. */

@@ -1,7 +1,7 @@
 /**
  * How an engine's memory is divided: a block for the main thread, then one arena per shard.
  *
- *   0            4096
+ *   0            8192
  *   ├ main words ┤├ arena 0 ───────────────────────────────────┤├ arena 1 …
  *                 ├ words ┤├ completion ┤├ return ┤├ ingest ┤├ spans ┤├ heap ┤
  *
@@ -13,17 +13,19 @@ import { PAGE_BYTES } from './size-classes.ts';
 import type { HeapRegion } from './slab-allocator.ts';
 
 const WORD_STRIDE_BYTES = 128;
-export const MAIN_BLOCK_BYTES = 4_096;
+/**
+ * Every thread has a block with its control words, and behind them what its kernel uses: words for
+ * results, and a page through which bytes pass whose alignment would make a direct copy slow.
+ */
+export const MAIN_BLOCK_BYTES: number = 2 * PAGE_BYTES;
+export const SCRATCH_AT: number = 28 * WORD_STRIDE_BYTES;
+export const STAGING_AT: number = PAGE_BYTES;
+export const STAGING_BYTES: number = PAGE_BYTES;
 
 /** Rung by shards when there is something for the main thread (shards add, main waits). */
 export const MAIN_DOORBELL = WORD_STRIDE_BYTES;
 /** 1 while the main thread waits for the doorbell (main). */
 export const MAIN_WAITING = 2 * WORD_STRIDE_BYTES;
-
-/** Where the main thread's kernel stores results. */
-export const MAIN_SCRATCH = 8 * WORD_STRIDE_BYTES;
-/** Where a shard's kernel stores results, from the start of its control block. */
-const SHARD_SCRATCH = 28 * WORD_STRIDE_BYTES;
 
 /** Word numbers within an arena's control block. */
 export const WORD = {
@@ -76,7 +78,7 @@ export const WORD = {
 } as const;
 export type Word = (typeof WORD)[keyof typeof WORD];
 
-const CONTROL_BYTES = PAGE_BYTES;
+const CONTROL_BYTES: number = MAIN_BLOCK_BYTES;
 
 export const COMPLETION_ENTRY_BYTES = 64;
 export const RETURN_ENTRY_BYTES = 8;
@@ -99,11 +101,6 @@ export interface ArenaLayout {
   readonly spans: number;
   readonly heap: number;
   readonly heapBytes: number;
-}
-
-/** Address of the shard's block for results of its kernel. */
-export function scratchOf(arena: ArenaLayout): number {
-  return arena.control + SHARD_SCRATCH;
 }
 
 /** i32 index of an arena's word. */

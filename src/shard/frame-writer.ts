@@ -68,7 +68,7 @@ function gatherFrame(
     u8.set(hosted.nameBytes, at + TEXT_HEAD_BYTES);
     at += TEXT_HEAD_BYTES + hosted.nameBytes.length;
     view.setUint32(at, snapshot.length, true);
-    u8.set(snapshot, at + TEXT_HEAD_BYTES);
+    memory.copyIn(snapshot, at + TEXT_HEAD_BYTES);
     at += TEXT_HEAD_BYTES + snapshot.length;
   }
   const tail = stream.bodyBytes - stream.sourcesAt + stream.extensionBytes;

@@ -7,7 +7,6 @@ import { systemClock } from '../clock.ts';
 import { TidemarkError, toErrorRecord } from '../error.ts';
 import { ControlWords, ShardBell } from '../memory/doorbells.ts';
 import { EngineMemory } from '../memory/engine-memory.ts';
-import { scratchOf } from '../memory/layout.ts';
 import type { OperatorFactory } from './operator.ts';
 import { Shard } from './shard.ts';
 import type { ShardOutcome, ShardTask } from './task.ts';
@@ -19,7 +18,7 @@ const YIELD_EVERY_MS = 50;
 export async function runShard(task: ShardTask): Promise<ShardOutcome> {
   try {
     const factory = await loadOperators(task.operators);
-    const memory = new EngineMemory(task.memory, scratchOf(task.arena));
+    const memory = new EngineMemory(task.memory, task.arena.control);
     const shard = new Shard(memory, task, {
       factory,
       clock: systemClock,
