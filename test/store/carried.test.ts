@@ -4,23 +4,33 @@
  * checkpoints, cost no more than the commit before it says.
  */
 import { describe, expect, test } from 'vitest';
-import { type InspectedCheckpoint, inspectDirectory } from '../../src/store/log/inspect.ts';
+import { inspectDirectory } from '../../src/store/log/inspect.ts';
 import { segmentFileName } from '../../src/store/log/layout.ts';
 import { frameOf } from './support/frames.ts';
 import { DIRECTORY, MIB, newestOf, openOn } from './support/log.ts';
 import { SimulatedDisk } from './support/simulated-disk.ts';
 
 const OPTIONS = { diskBytes: MIB, perStream: 2 };
+/** Where the first commit of a segment begins. */
+const FIRST_RECORD = 4096;
+
+interface Place {
+  readonly file: string;
+  readonly position: number;
+}
 
 interface Carried {
   readonly disk: SimulatedDisk;
   /** Where the checkpoints of the stream "cold" are now, ascending. */
-  readonly places: readonly { readonly file: string; readonly position: number }[];
+  readonly places: readonly Place[];
   readonly lastFrontier: bigint;
 }
 
-/** "cold" is saved twice, at frontiers 10 and 20; then others go around the log until both were carried twice. */
-function carriedTwice(): Carried {
+/**
+ * "cold" is saved twice, at frontiers 10 and 20. Then others go around the log until both were carried behind
+ * another commit of their segment, and the segment where they were before is free.
+ */
+function carried(): Carried {
   const disk = new SimulatedDisk();
   const { store, generation } = openOn(disk, OPTIONS);
   let frontier = 0n;
@@ -31,35 +41,52 @@ function carriedTwice(): Carried {
   };
   save('cold', 1, 500);
   save('cold', 2, 500);
-  let cold: readonly InspectedCheckpoint[] = [];
-  // Until they lie behind other commits of their segment, so that there is a commit to fall back to.
-  for (let i = 1; i <= 100 || cold[0]?.offset === 4096; i++) {
+  let places: Place[] = [];
+  for (let i = 1; i <= 100 || !areOnlyCopies(disk, places); i++) {
+    if (i === 1000) throw new Error('the checkpoints never came to lie as the tests need them');
     save(`hot-${i % 3}`, i, 3000 * (1 + (i % 5)));
-    const { streams } = inspectDirectory(disk, DIRECTORY, { verify: false });
-    cold = streams.find(({ stream }) => stream === 'cold')?.checkpoints ?? [];
+    places = coldPlaces(disk);
   }
-  // The next commits free the segment in which they were before.
-  for (let i = 1; i <= 3; i++) save('hot-0', 1000 + i, 100);
   store.close();
-  expect(cold.map(({ sequence, commit }) => [sequence, commit])).toEqual([
-    [1n, 1],
-    [2n, 2],
-  ]);
-  const places = cold.map(({ segment, offset }) => ({
-    file: `${DIRECTORY}/${segmentFileName(segment)}`,
-    position: offset,
-  }));
   return { disk, places, lastFrontier: frontier };
 }
 
-function recordEnd(bytes: Uint8Array, position: number): number {
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(position + 8, true);
-  return position + 64 + Math.ceil(length / 64) * 64;
+function coldPlaces(disk: SimulatedDisk): Place[] {
+  const { streams } = inspectDirectory(disk, DIRECTORY, { verify: false });
+  const checkpoints = streams.find(({ stream }) => stream === 'cold')?.checkpoints ?? [];
+  expect(checkpoints.map(({ sequence, commit }) => [sequence, commit])).toEqual([
+    [1n, 1],
+    [2n, 2],
+  ]);
+  return checkpoints.map(({ segment, offset }) => ({
+    file: `${DIRECTORY}/${segmentFileName(segment)}`,
+    position: offset,
+  }));
+}
+
+function areOnlyCopies(disk: SimulatedDisk, places: readonly Place[]): boolean {
+  if (places[0]?.position === FIRST_RECORD) return false;
+  const copy = disk.copy();
+  for (const place of places) wipeCommit(copy, place);
+  return !newestOf(openOn(copy, OPTIONS)).has('cold');
+}
+
+/** Zeros from the record at `place` to the end of its commit. */
+function wipeCommit(disk: SimulatedDisk, { file, position }: Place): void {
+  const bytes = disk.bytesOf(file);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  let end = position;
+  // It may be gone already, with a record that lay before it. The COMMIT record, the last one, has kind 2.
+  for (let isCommit = bytes[position] === 0; !isCommit; ) {
+    isCommit = bytes[end + 4] === 2;
+    end += 64 + Math.ceil(view.getUint32(end + 8, true) / 64) * 64;
+  }
+  bytes.fill(0, Math.floor(position / 512) * 512, end);
 }
 
 describe('a carried checkpoint', () => {
   test('is believed, and the frontiers are those of the newest commit', () => {
-    const { disk, lastFrontier } = carriedTwice();
+    const { disk, lastFrontier } = carried();
     const log = openOn(disk, OPTIONS);
     expect(newestOf(log).get('cold')).toBe(2n);
     expect(log.frontiers).toEqual(new Map([['s', lastFrontier]]));
@@ -67,7 +94,7 @@ describe('a carried checkpoint', () => {
   });
 
   test('that is damaged takes the frontier back to where the older one was first saved', () => {
-    const { disk, places } = carriedTwice();
+    const { disk, places } = carried();
     const [, newest] = places;
     const bytes = disk.bytesOf(newest?.file as string);
     bytes.fill(0xff, (newest?.position ?? 0) + 100, (newest?.position ?? 0) + 120);
@@ -78,17 +105,8 @@ describe('a carried checkpoint', () => {
   });
 
   test('that is lost with its whole commit lets everything be read from the start', () => {
-    const { disk, places } = carriedTwice();
-    const { file, position } = places[0] as { file: string; position: number };
-    const bytes = disk.bytesOf(file);
-    // Up to the end of the COMMIT record, whose kind is 2.
-    let end = position;
-    for (let isCommit = false; !isCommit; ) {
-      isCommit = bytes[end + 4] === 2;
-      end = recordEnd(bytes, end);
-    }
-    const start = Math.floor(position / 512) * 512;
-    bytes.fill(0, start, end);
+    const { disk, places } = carried();
+    for (const place of places) wipeCommit(disk, place);
     const log = openOn(disk, OPTIONS);
     expect(newestOf(log).has('cold')).toBe(false);
     expect(log.damage.map(({ kind }) => kind)).toContain('commits-missing');
