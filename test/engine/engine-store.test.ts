@@ -155,7 +155,7 @@ describe('a commit', () => {
       },
       'not even a promise',
     ],
-    ['rejects with nothing', () => Promise.reject(), 'undefined'],
+    ['rejects with a text', () => Promise.reject('no room' as unknown as Error), 'no room'],
   ])('that %s fails the engine too', async (_what, commit, message) => {
     const store = new LatchedStore();
     store.commit = commit;
