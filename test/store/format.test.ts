@@ -179,3 +179,24 @@ describe('a commit', () => {
     expect(view.getUint32(below + 16, true)).toBe(0);
   });
 });
+
+describe('an INDEX record', () => {
+  test('behind the last commit of a segment is skipped', () => {
+    const disk = filledDisk();
+    const bytes = disk.bytesOf(SEGMENT);
+    const view = viewOf(bytes);
+    const isCommit = (at: number) => text(bytes, at, at + 4) === 'TREC' && bytes[at + 4] === 2;
+    const last = [...Array(40).keys()].map((i) => 4096 + 512 * i).findLast(isCommit) as number;
+    const index = last + 512;
+    bytes.copyWithin(index, last, last + 64);
+    bytes[index + 4] = 3;
+    view.setUint32(index + 8, 100, true);
+    bytes.fill(0x77, index + 64, index + 164);
+    view.setBigUint64(index + 56, xxh64(bytes, index, index + 56), true);
+    const log = openOn(disk, { perStream: 5 });
+    expect(log.damage).toEqual([]);
+    expect(log.frontiers.get('z')).toBe(10n);
+    log.store.commit({ frames: [frameOf('c', 1)], frontiers: new Map(), generation: log.generation });
+    expect([...openOn(disk.copy(), { perStream: 5 }).store.streams()]).toEqual(['c']);
+  });
+});

@@ -208,6 +208,12 @@ describe('promises of a store', () => {
   });
 });
 
+describe('the entry of the thread', () => {
+  test('refuses to be loaded on the main thread', async () => {
+    await expect(import('../../workers/store-writer.ts')).rejects.toThrow('a thread of its own');
+  });
+});
+
 describe('a random workload', () => {
   test(
     'over many restarts of the writer equals a map',

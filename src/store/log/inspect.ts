@@ -60,6 +60,7 @@ export interface InspectOptions {
 
 /** A default when no superblock says how many checkpoints of a stream are kept. */
 const PER_STREAM = 3;
+const LIST_ATTEMPTS = 3;
 
 /**
  * @throws ERR_TIDEMARK_NOT_A_STORE; ERR_TIDEMARK_DIRECTORY_LOCKED when it is to be verified while an engine
@@ -72,14 +73,26 @@ export function inspectDirectory(
 ): Inspection {
   return withSystemErrors(directory, () => {
     if (classifyDirectory(fileSystem, directory) !== 'ours') throw notAStore(directory);
-    const { lock, damage } = options.verify ? keepEnginesOut(fileSystem, directory) : NO_LOCK;
-    try {
-      const depth = options.verify ? 'verify' : 'skim';
-      return withLog({ fileSystem, directory, depth }, (found) => inspection(found, damage));
-    } finally {
-      lock?.release();
-    }
+    return options.verify ? verify(fileSystem, directory) : list(fileSystem, directory);
   });
+}
+
+function verify(fileSystem: FileSystem, directory: string): Inspection {
+  const { lock, damage } = keepEnginesOut(fileSystem, directory);
+  try {
+    return withLog({ fileSystem, directory, depth: 'verify' }, (found) => inspection(found, damage));
+  } finally {
+    lock?.release();
+  }
+}
+
+/** Damage that is gone when it is looked at again was an engine at work. */
+function list(fileSystem: FileSystem, directory: string): Inspection {
+  const look = (): Inspection =>
+    withLog({ fileSystem, directory, depth: 'skim' }, (found) => inspection(found, []));
+  let found = look();
+  for (let attempt = 1; attempt < LIST_ATTEMPTS && found.damage.length > 0; attempt++) found = look();
+  return found;
 }
 
 /**

@@ -179,7 +179,7 @@ export class LogStore {
    */
   idleStep(): boolean {
     const { segments } = this.writer;
-    if (this.isClosed || !this.writer.isSound || segments.head === undefined) return false;
+    if (this.isClosed || !this.writer.isSound) return false;
     if (segments.isReady && segments.isReserveWhole) return false;
     const { liveBytes } = this.index;
     const isWasteful = segments.liveSize > Math.max(COMPACT_FROM_BYTES, GROWTH_FACTOR * liveBytes);
