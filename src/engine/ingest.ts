@@ -19,6 +19,8 @@ import type { ShardHandle } from './shard-handle.ts';
 
 const EVENTS_PER_TURN_MAX = 4_096;
 const BYTES_PER_TURN_MAX = 2 ** 20;
+/** Done pushes that may stay in the queue. */
+const TRIM_MIN = 64;
 
 /** Points in streams, by the number of events pushed: what somebody waits for to become durable. */
 export type Marks = Map<RoutedStream, number>;
@@ -50,6 +52,8 @@ export class Ingest {
   accepted = 0;
   readonly #ports: IngestPorts;
   #queue: QueuedPush[] = [];
+  /** The push at the head of the queue; those before it are done. */
+  #first = 0;
   #turnEvents = 0;
   #turnBytes = 0;
   #isTurnEnding = false;
@@ -59,7 +63,7 @@ export class Ingest {
   }
 
   get isWaiting(): boolean {
-    return this.#queue.length > 0;
+    return this.#first < this.#queue.length;
   }
 
   /** Accepts one checked event now, or answers false. */
@@ -92,18 +96,20 @@ export class Ingest {
 
   /** Goes on with the queue; called whenever room may have come. */
   resume(): void {
-    while (this.#queue.length > 0) {
-      const head = this.#queue[0] as QueuedPush;
-      if (!this.#advance(head)) return;
-      this.#queue.shift();
+    while (this.isWaiting) {
+      const head = this.#queue[this.#first] as QueuedPush;
+      if (!this.#advance(head)) break;
+      this.#first++;
       head.resolve();
     }
+    this.#trim();
   }
 
   /** Nothing will be accepted any more: every waiting push learns how far it came. */
   failAll(): void {
-    const queue = this.#queue;
+    const queue = this.#queue.slice(this.#first);
     this.#queue = [];
+    this.#first = 0;
     for (const push of queue) push.reject(push.next);
   }
 
@@ -120,9 +126,16 @@ export class Ingest {
         reject: (accepted) => reject(onReject(accepted)),
       };
       this.#queue.push(queued);
-      if (this.#queue.length === 1) this.resume();
+      if (this.#queue.length === this.#first + 1) this.resume();
       if (this.isWaiting) this.#announce(queued);
     });
+  }
+
+  /** Drops what is done from the queue once that is most of it: to shift each would move all that wait. */
+  #trim(): void {
+    if (this.#first < TRIM_MIN || this.#first * 2 < this.#queue.length) return;
+    this.#queue = this.#queue.slice(this.#first);
+    this.#first = 0;
   }
 
   /** What waits counts as pushed when later events are checked against it, and holds back frontiers. */
@@ -278,6 +291,8 @@ export class Ingest {
   }
 
   #writeCheckpoint(stream: RoutedStream, marks: Marks | undefined): boolean {
+    // It had an event that found no room and was not pushed again: there is nothing to checkpoint.
+    if (!stream.isDefined) return true;
     const shard = this.#ports.shards[stream.shard] as ShardHandle;
     if (!this.#define(shard, RECORD.checkpointStream, stream.index, '')) {
       this.#full(stream);
