@@ -26,8 +26,9 @@ export function startProgram(
   url: URL,
   argument: object,
   onReport: (report: Record<string, unknown>) => void = () => undefined,
+  execArgv: readonly string[] = [],
 ): RunningProgram {
-  const child = spawn(process.execPath, [fileURLToPath(url), JSON.stringify(argument)], {
+  const child = spawn(process.execPath, [...execArgv, fileURLToPath(url), JSON.stringify(argument)], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   onTestFinished(() => void child.kill('SIGKILL'));
