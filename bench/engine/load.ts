@@ -3,7 +3,8 @@
  * stream must be afterwards. The stream of each event is drawn at random with a fixed seed, so that
  * checkpoints are spread over time as in a service, not bunched.
  */
-import type { Aggregate, Reading } from './engine-operators.ts';
+import type { Aggregate, Reading } from './operators.ts';
+import type { FoundState } from './subject.ts';
 
 export type LoadKind = 'slots' | 'large' | 'json';
 
@@ -22,16 +23,29 @@ interface ReusedEvent {
   offset: number;
 }
 
+export type LoadEvent = Readonly<ReusedEvent>;
+
+/** A stream's events: the numbers of their payloads, in order, and where its source goes on. */
+interface StreamHistory {
+  readonly payloads: number[];
+  nextOffset: number;
+}
+
 const SEED = 0x7469_6465;
 const BATCH_EVENTS = 1_000;
 /** Different payloads; each stream's events go through them. */
 const PAYLOADS = 64;
+/**
+ * Objects with these payloads, a multiple of their number. No two events of a batch share one: a clone of
+ * a batch would copy the shared one once.
+ */
+const PAYLOAD_OBJECTS = 128 * PAYLOADS;
 const KINDS = ['temperature', 'pressure', 'humidity', 'vibration'] as const;
 
 export class Load {
   readonly plan: LoadPlan;
   readonly names: readonly string[];
-  readonly payloads: readonly (Uint8Array | string)[];
+  readonly #payloads: readonly (Uint8Array | string)[];
   /** Stream of each event, in push order. */
   readonly #order: Uint32Array;
   /** Events of each stream. */
@@ -40,7 +54,7 @@ export class Load {
   constructor(plan: LoadPlan) {
     this.plan = plan;
     this.names = Array.from({ length: plan.streams }, (_, i) => `${plan.kind}-${String(i).padStart(6, '0')}`);
-    this.payloads = Array.from({ length: PAYLOADS }, (_, i) => makePayload(plan, i));
+    this.#payloads = Array.from({ length: PAYLOAD_OBJECTS }, (_, i) => makePayload(plan, i % PAYLOADS));
     this.#order = new Uint32Array(plan.events);
     this.#counts = new Uint32Array(plan.streams);
     let random = SEED;
@@ -56,7 +70,7 @@ export class Load {
   }
 
   /** The events in batches. The array and its events are used again for the next batch. */
-  *batches(): Generator<readonly ReusedEvent[]> {
+  *batches(): Generator<readonly LoadEvent[], undefined> {
     const { events } = this.plan;
     const batch: ReusedEvent[] = Array.from({ length: BATCH_EVENTS }, () => ({
       stream: '',
@@ -69,11 +83,12 @@ export class Load {
       for (let i = 0; i < count; i++) {
         const event = batch[i] as ReusedEvent;
         event.stream = this.names[this.#order[first + i] as number] as string;
-        event.payload = this.payloads[(first + i) % PAYLOADS] as Uint8Array | string;
+        event.payload = this.#payloads[(first + i) % PAYLOAD_OBJECTS] as Uint8Array | string;
         event.offset = first + i;
       }
       yield count === BATCH_EVENTS ? batch : batch.slice(0, count);
     }
+    return undefined;
   }
 
   /** Checkpoints that a cadence of `everyEvents` takes, and those left to be taken at the end. */
@@ -87,11 +102,15 @@ export class Load {
     return { due, final };
   }
 
-  /** Indices of the payloads of each of the first `streams` streams, in order. */
-  payloadsOf(streams: number): number[][] {
-    const payloads: number[][] = Array.from({ length: streams }, () => []);
-    for (const [i, stream] of this.#order.entries()) payloads[stream]?.push(i % PAYLOADS);
-    return payloads;
+  /** What has happened to the first `streams` streams. */
+  historyOf(streams: number): StreamHistory[] {
+    const histories = Array.from({ length: streams }, (): StreamHistory => ({ payloads: [], nextOffset: 0 }));
+    for (const [i, stream] of this.#order.entries()) {
+      const history = histories[stream];
+      history?.payloads.push(i % PAYLOADS);
+      if (history !== undefined) history.nextOffset = i + 1;
+    }
+    return histories;
   }
 }
 
@@ -108,25 +127,25 @@ function makePayload(plan: LoadPlan, number: number): Uint8Array | string {
   return JSON.stringify({ ...reading, note: 'n'.repeat(Math.max(0, padding)) });
 }
 
-/** @throws Error unless `bytes` are the state of a stream that had the payloads with these numbers */
-export function requireState(
-  kind: LoadKind,
-  bytes: Uint8Array | undefined,
-  payloads: readonly number[],
-): void {
-  if (bytes === undefined) throw new Error('a stream has no state');
-  if (kind === 'json') {
-    const found = JSON.parse(Buffer.from(bytes).toString()) as Aggregate;
-    const total = payloads.reduce((sum, number) => sum + number * 10, 0);
-    if (found.count === payloads.length && found.total === total) return;
-    throw new Error(
-      `an aggregate is of ${found.count} events, ${found.total} in total, not ${payloads.length}, ${total}`,
-    );
-  }
+/** What the operator of a case has made of its events, from the bytes that the engine keeps. */
+export function readState(kind: LoadKind, bytes: Uint8Array): Pick<FoundState, 'count' | 'total'> {
+  if (kind === 'json') return JSON.parse(Buffer.from(bytes).toString()) as Aggregate;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const total = payloads.reduce((sum, number) => sum + number, 0) >>> 0;
-  if (view.getUint32(0, true) === payloads.length && view.getUint32(4, true) === total) return;
-  throw new Error(
-    `a slot counts ${view.getUint32(0, true)} events, ${view.getUint32(4, true)} in total, not ${payloads.length}, ${total}`,
-  );
+  return { count: view.getUint32(0, true), total: view.getUint32(4, true) };
+}
+
+/** @throws Error unless `found` is the state of a stream with this history */
+export function requireState(kind: LoadKind, found: FoundState | undefined, history: StreamHistory): void {
+  // The values of a JSON payload are ten times its number.
+  const factor = kind === 'json' ? 10 : 1;
+  const expected: FoundState = {
+    events: history.payloads.length,
+    nextOffset: history.nextOffset,
+    count: history.payloads.length,
+    total: history.payloads.reduce((sum, number) => sum + number * factor, 0),
+  };
+  for (const field of ['events', 'nextOffset', 'count', 'total'] as const) {
+    if (found?.[field] === expected[field]) continue;
+    throw new Error(`${field} of a stream is ${found?.[field]}, not ${expected[field]}`);
+  }
 }

@@ -1,8 +1,8 @@
 /**
  * The operators of the engine suite; runs on the shards. The part of a stream's name before the dash
- * says which case it belongs to.
+ * says which case it belongs to. What they do to a state is shared with the subjects written by hand.
  */
-import type { HeapOperator, Operator, SlotOperator } from '../src/index.ts';
+import type { HeapOperator, Operator, SlotOperator } from '../../src/index.ts';
 
 export const LARGE_SLOT_BYTES = 65_536;
 /** A large slot is written to in this many places in turn. */
@@ -27,12 +27,16 @@ const large: SlotOperator = {
   version: 1,
   bytes: LARGE_SLOT_BYTES,
   process(event, slot) {
-    const count = slot.view.getUint32(0, true) + 1;
-    slot.view.setUint32(0, count, true);
-    slot.view.setUint32(4, slot.view.getUint32(4, true) + (event.payload[0] as number), true);
-    slot.view.setUint32(8 + ((count * LARGE_STEP_BYTES) % (LARGE_SLOT_BYTES - 16)), count, true);
+    stepLarge(slot.view, event.payload[0] as number);
   },
 };
+
+export function stepLarge(view: DataView, first: number): void {
+  const count = view.getUint32(0, true) + 1;
+  view.setUint32(0, count, true);
+  view.setUint32(4, view.getUint32(4, true) + first, true);
+  view.setUint32(8 + ((count * LARGE_STEP_BYTES) % (LARGE_SLOT_BYTES - 16)), count, true);
+}
 
 /** What the payloads of `ingest/json` say. */
 export interface Reading {
@@ -54,14 +58,8 @@ const aggregate: HeapOperator<Aggregate> = {
   kind: 'heap',
   name: 'aggregate',
   version: 1,
-  create: () => ({ count: 0, total: 0, greatest: 0, byKind: {} }),
-  process(event, state) {
-    const reading = JSON.parse(event.text()) as Reading;
-    state.count++;
-    state.total += reading.value;
-    state.greatest = Math.max(state.greatest, reading.value);
-    state.byKind[reading.kind] = (state.byKind[reading.kind] ?? 0) + 1;
-  },
+  create: newAggregate,
+  process: (event, state) => addReading(state, JSON.parse(event.text()) as Reading),
   snapshot(state) {
     // Kinds in the order of their names: equal states are to give equal bytes.
     const byKind = Object.entries(state.byKind).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -69,6 +67,17 @@ const aggregate: HeapOperator<Aggregate> = {
   },
   restore: (bytes) => JSON.parse(Buffer.from(bytes).toString()) as Aggregate,
 };
+
+export function newAggregate(): Aggregate {
+  return { count: 0, total: 0, greatest: 0, byKind: {} };
+}
+
+export function addReading(state: Aggregate, reading: Reading): void {
+  state.count++;
+  state.total += reading.value;
+  state.greatest = Math.max(state.greatest, reading.value);
+  state.byKind[reading.kind] = (state.byKind[reading.kind] ?? 0) + 1;
+}
 
 const OPERATORS: Readonly<Record<string, readonly Operator[]>> = {
   slots: [counter],

@@ -83,7 +83,7 @@ describe('npm run bench', () => {
     expect(new Set(limited)).toEqual(new Set(['encode-body', 'encode']));
   });
 
-  test('engine --smoke --json prints one object a line for every case', {
+  test('engine --smoke --json prints one object a line for every case and subject', {
     timeout: SMOKE_TIMEOUT_MS,
   }, async () => {
     const { code, stdout, stderr } = await runBench('engine', '--smoke', '--json');
@@ -91,11 +91,13 @@ describe('npm run bench', () => {
     expect(code).toBe(0);
     const lines = parseLines(stdout);
     requireForm(lines, 'engine');
-    expect(lines.map((line) => line.case)).toEqual([
-      'ingest/slots',
-      'ingest/no-checkpoints',
-      'ingest/json',
-      'ingest/large-state',
+    const diy = isInstalled('lmdb') && isInstalled('msgpackr') ? ['diy-piscina', 'diy-single'] : [];
+    const subjects = ['tidemark', ...diy];
+    expect(lines.map((line) => `${line.case} ${line.subject}`)).toEqual([
+      ...subjects.map((subject) => `ingest/slots ${subject}`),
+      'ingest/no-checkpoints tidemark',
+      ...subjects.map((subject) => `ingest/json ${subject}`),
+      ...subjects.map((subject) => `ingest/large-state ${subject}`),
     ]);
   });
 

@@ -1,0 +1,35 @@
+/** The engine itself, as a service would open it: defaults, a directory, the case's cadence. */
+import { CheckpointEngine } from '../../src/index.ts';
+import type { EngineCase } from './cases.ts';
+import { readState } from './load.ts';
+import type { EngineSubject } from './subject.ts';
+
+export async function openTidemark(each: EngineCase, directory: string): Promise<EngineSubject> {
+  const engine = await CheckpointEngine.open({
+    operators: new URL('./operators.ts', import.meta.url),
+    directory,
+    checkpoint: { everyEvents: each.everyEvents },
+  });
+  return {
+    push: (batch) => engine.push(batch),
+    finish: () => engine.checkpoint(),
+    totals() {
+      const { events, checkpoints } = engine.metrics();
+      if (events.dropped > 0) throw new Error(`${events.dropped} events were dropped`);
+      if (checkpoints.durable === 0 || engine.position('bench') !== BigInt(each.plan.events))
+        throw new Error(`the position of the source is ${engine.position('bench')}`);
+      return Promise.resolve({ events: events.applied, checkpoints: checkpoints.stored });
+    },
+    async stateOf(stream) {
+      const state = await engine.latest(stream);
+      const [bytes] = state?.operatorStates.values() ?? [];
+      if (state === undefined || bytes === undefined) return undefined;
+      return {
+        events: Number(state.eventCount),
+        nextOffset: Number(state.sourceOffsets.get('bench') ?? -1n),
+        ...readState(each.plan.kind, bytes),
+      };
+    },
+    close: () => engine.close(),
+  };
+}
