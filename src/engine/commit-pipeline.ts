@@ -41,10 +41,14 @@ export class CommitPipeline {
     this.committed = new Map(restored);
   }
 
-  /** Starts a commit if frames wait and none is under way. */
+  /**
+   * Called whenever shards have published something. Starts a commit if frames wait and none is under way;
+   * without frames looks at the frontiers a little later, which may have risen since the last commit ended.
+   */
   kick(): void {
-    if (this.#isCommitting || this.#isStopped || this.#ports.central.isIdle) return;
-    this.#begin();
+    if (this.#isCommitting || this.#isStopped) return;
+    if (!this.#ports.central.isIdle) this.#begin();
+    else this.#timer ??= setTimeout(() => this.#commitLateFrontiers(), FRONTIER_DELAY_MS).unref();
   }
 
   /** Resolves once the frontiers that hold now are durable, or no commit will begin any more. */
@@ -60,12 +64,12 @@ export class CommitPipeline {
   /** No commit begins any more. */
   stop(): void {
     this.#isStopped = true;
-    clearTimeout(this.#timer);
+    this.#clearTimer();
     this.#release(Number.POSITIVE_INFINITY);
   }
 
   #begin(): void {
-    clearTimeout(this.#timer);
+    this.#clearTimer();
     const { central, memory, store, generation } = this.#ports;
     const { frames, through } = central.takeBatch({ frames: BATCH_FRAMES_MAX, bytes: BATCH_BYTES_MAX });
     const frontiers = this.#ports.frontiers(central.waitingLows());
@@ -104,14 +108,17 @@ export class CommitPipeline {
     }
     this.#release(this.#begun);
     this.kick();
-    if (this.#isCommitting || this.#isStopped) return;
-    if (this.#waiters.length > 0) this.#begin();
-    else if (this.#hasNewFrontiers())
-      this.#timer = setTimeout(() => this.#commitLateFrontiers(), FRONTIER_DELAY_MS).unref();
+    if (!this.#isCommitting && !this.#isStopped && this.#waiters.length > 0) this.#begin();
   }
 
   #commitLateFrontiers(): void {
-    if (!this.#isCommitting && !this.#isStopped && this.#hasNewFrontiers()) this.#begin();
+    this.#timer = undefined;
+    if (!this.#isCommitting && this.#hasNewFrontiers()) this.#begin();
+  }
+
+  #clearTimer(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   #release(ended: number): void {

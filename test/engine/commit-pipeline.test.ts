@@ -1,0 +1,404 @@
+/** Group commit: one at a time, what waits goes together, with the frontiers that hold once it is durable. */
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { CommitPipeline } from '../../src/engine/commit-pipeline.ts';
+import { EngineMemory } from '../../src/memory/engine-memory.ts';
+import { CentralStore, IndexedStream, type SourceLow, StoredFrame } from '../../src/store/central-store.ts';
+import type { CheckpointStore, CommitBatch } from '../../src/store/contract.ts';
+
+/** More than the delay after which late frontiers are committed. */
+const LATER_MS = 1_000;
+
+interface HeldCommit {
+  readonly batch: CommitBatch;
+  readonly settle: () => Promise<void>;
+  readonly fail: (error: unknown) => Promise<void>;
+}
+
+const memory = EngineMemory.reserve(2 ** 16);
+
+/** The source `file`, whose frontier is `uncovered` or, with nothing uncovered, `reached`. */
+class Bench {
+  readonly central = new CentralStore({ shards: 1, perStream: 3, isDurable: true, release: () => undefined });
+  readonly streams = Array.from({ length: 3_000 }, (_, index) => new IndexedStream(`s${index}`, 0));
+  readonly commits: HeldCommit[] = [];
+  readonly durable: (readonly [streams: string[], through: number])[] = [];
+  readonly frontiers: (readonly [string, bigint])[] = [];
+  readonly errors: unknown[] = [];
+  reached = 0n;
+  uncovered: bigint | undefined;
+  readonly pipeline: CommitPipeline;
+  #sequence = 0n;
+
+  constructor(restored: ReadonlyMap<string, bigint> = new Map(), store?: Partial<CheckpointStore>) {
+    const held: Partial<CheckpointStore> = { commit: (batch) => this.#hold(batch) };
+    this.pipeline = new CommitPipeline(
+      {
+        memory,
+        store: { ...held, ...store } as CheckpointStore,
+        central: this.central,
+        generation: 9n,
+        frontiers: (pending) => this.#frontiers(pending),
+        onDurable: (frames, through) =>
+          void this.durable.push([frames.map(({ stream }) => stream.name), through]),
+        onFrontier: (source, offset) => void this.frontiers.push([source, offset]),
+        onError: (error) => void this.errors.push(error),
+      },
+      restored,
+    );
+  }
+
+  add(stream: number, low?: bigint, bytes = 16): StoredFrame {
+    const frame = new StoredFrame(this.streams[stream] as IndexedStream, {
+      sequence: ++this.#sequence,
+      address: 64 + Number(this.#sequence % 1_000n) * 16,
+      bytes,
+      seen: 1,
+      lows: low === undefined ? [] : [{ source: 0, offset: low }],
+    });
+    this.central.add(frame);
+    return frame;
+  }
+
+  last(): HeldCommit {
+    const last = this.commits.at(-1);
+    if (last === undefined) throw new Error('nothing was committed');
+    return last;
+  }
+
+  names(commit: number): string[] {
+    return (this.commits[commit]?.batch.frames ?? []).map(({ stream }) => stream);
+  }
+
+  #frontiers(pending: Iterable<SourceLow>): Map<string, bigint> {
+    let least = this.uncovered;
+    for (const { offset } of pending) if (least === undefined || offset < least) least = offset;
+    const frontier = least ?? this.reached;
+    return frontier === 0n ? new Map() : new Map([['file', frontier]]);
+  }
+
+  #hold(batch: CommitBatch): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const heard = async (): Promise<void> => {
+      await promise.catch(() => undefined);
+      // What follows a commit follows within these.
+      for (let i = 0; i < 5; i++) await Promise.resolve();
+    };
+    this.commits.push({
+      batch,
+      settle: () => {
+        resolve();
+        return heard();
+      },
+      fail: (error) => {
+        reject(error as Error);
+        return heard();
+      },
+    });
+    return promise;
+  }
+}
+
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false;
+  promise.then(
+    () => (settled = true),
+    () => (settled = true),
+  );
+  for (let i = 0; i < 10; i++) await Promise.resolve();
+  return settled;
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  expect(vi.getTimerCount()).toBeLessThanOrEqual(1);
+  vi.useRealTimers();
+});
+
+describe('a commit', () => {
+  test('has the frames with their bytes where they lie, the generation and the frontiers', () => {
+    const bench = new Bench();
+    const frame = bench.add(0, 5n, 32);
+    bench.reached = 6n;
+    bench.pipeline.kick();
+    const { batch } = bench.last();
+    expect(batch.generation).toBe(9n);
+    expect(batch.frontiers).toEqual(new Map([['file', 6n]]));
+    expect(batch.frames).toMatchObject([{ stream: 's0', sequence: frame.sequence }]);
+    const { bytes } = batch.frames[0] as { bytes: Uint8Array };
+    expect([bytes.buffer, bytes.byteOffset, bytes.length]).toEqual([memory.buffer, frame.address, 32]);
+  });
+
+  test('does not begin when nothing waits', () => {
+    const bench = new Bench();
+    bench.pipeline.kick();
+    expect(bench.commits).toEqual([]);
+  });
+
+  test('is alone: what comes meanwhile waits and goes together, each stream with its newest', async () => {
+    const bench = new Bench();
+    bench.add(0);
+    bench.pipeline.kick();
+    for (const stream of [1, 0, 2, 1, 1]) {
+      bench.add(stream);
+      bench.pipeline.kick();
+    }
+    expect(bench.commits).toHaveLength(1);
+    await bench.last().settle();
+    expect(bench.commits).toHaveLength(2);
+    expect([bench.names(0), bench.names(1)]).toEqual([['s0'], ['s1', 's0', 's2']]);
+    await bench.last().settle();
+    expect(bench.durable).toEqual([
+      [['s0'], 1],
+      [['s1', 's0', 's2'], 4],
+    ]);
+    expect(bench.commits).toHaveLength(2);
+    expect(bench.pipeline.commits).toBe(2);
+  });
+
+  test('is bounded, and the next one follows at once', async () => {
+    const bench = new Bench();
+    for (let stream = 0; stream < 3_000; stream++) bench.add(stream);
+    bench.pipeline.kick();
+    while (bench.durable.length < bench.commits.length) await bench.last().settle();
+    const sizes = bench.commits.map(({ batch }) => batch.frames.length);
+    expect(sizes.length).toBeGreaterThan(1);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(3_000);
+    expect(bench.durable.map(([, through]) => through)).toEqual(
+      sizes.map((_, at) => sizes.slice(0, at + 1).reduce((sum, size) => sum + size, 0)),
+    );
+  });
+
+  test('settles its frames before anyone is told', async () => {
+    const bench = new Bench();
+    const frame = bench.add(0);
+    bench.pipeline.kick();
+    expect(frame.state).toBe('writing');
+    await bench.last().settle();
+    expect(frame.state).toBe('durable');
+    expect(bench.central.hasUnsettled(0)).toBe(false);
+  });
+});
+
+describe('the frontiers of a commit', () => {
+  test('are held by the frames that wait, not by those that it makes durable', async () => {
+    const bench = new Bench();
+    bench.reached = 100n;
+    bench.add(0, 5n);
+    bench.pipeline.kick();
+    bench.add(0, 9n);
+    expect(bench.last().batch.frontiers.get('file')).toBe(100n);
+    await bench.last().settle();
+    expect(bench.last().batch.frontiers.get('file')).toBe(100n);
+  });
+
+  test('are held by what a bounded batch leaves behind', () => {
+    const bench = new Bench();
+    bench.reached = 100n;
+    for (let stream = 0; stream < 3_000; stream++) bench.add(stream, stream === 2_999 ? 42n : 50n);
+    bench.pipeline.kick();
+    expect(bench.last().batch.frontiers.get('file')).toBe(42n);
+  });
+
+  test('are those of when it began: what rises meanwhile goes with the next', async () => {
+    const bench = new Bench();
+    bench.uncovered = 5n;
+    bench.add(0);
+    bench.pipeline.kick();
+    bench.uncovered = 8n;
+    await bench.last().settle();
+    expect(bench.frontiers).toEqual([['file', 5n]]);
+    expect(bench.pipeline.committed).toEqual(new Map([['file', 5n]]));
+  });
+
+  test('are told when they are durable, and only when they changed', async () => {
+    const bench = new Bench(new Map([['file', 5n]]));
+    bench.reached = 5n;
+    bench.add(0);
+    bench.pipeline.kick();
+    await bench.last().settle();
+    expect(bench.frontiers).toEqual([]);
+    bench.reached = 7n;
+    bench.add(0);
+    bench.pipeline.kick();
+    expect(bench.frontiers).toEqual([]);
+    await bench.last().settle();
+    expect(bench.frontiers).toEqual([['file', 7n]]);
+  });
+});
+
+describe('frontiers that rise without a frame', () => {
+  test('get a commit of their own after a while, when they rose during a commit', async () => {
+    const bench = new Bench();
+    bench.uncovered = 5n;
+    bench.add(0);
+    bench.pipeline.kick();
+    bench.uncovered = 8n;
+    await bench.last().settle();
+    expect(bench.commits).toHaveLength(1);
+    vi.advanceTimersByTime(LATER_MS);
+    expect(bench.commits).toHaveLength(2);
+    expect(bench.last().batch).toMatchObject({ frames: [], frontiers: new Map([['file', 8n]]) });
+    await bench.last().settle();
+    expect(bench.frontiers).toEqual([
+      ['file', 5n],
+      ['file', 8n],
+    ]);
+    vi.advanceTimersByTime(LATER_MS);
+    expect(bench.commits).toHaveLength(2);
+  });
+
+  test('get one, too, when they rise after the last commit has ended', async () => {
+    // The report of a shard on its source can come later than the commit of the frame before it.
+    const bench = new Bench();
+    bench.uncovered = 5n;
+    bench.add(0);
+    bench.pipeline.kick();
+    await bench.last().settle();
+    bench.uncovered = undefined;
+    bench.reached = 9n;
+    bench.pipeline.kick();
+    vi.advanceTimersByTime(LATER_MS);
+    expect(bench.last().batch).toMatchObject({ frames: [], frontiers: new Map([['file', 9n]]) });
+    await bench.last().settle();
+    expect(bench.frontiers.at(-1)).toEqual(['file', 9n]);
+  });
+
+  test('go with the next frame if one comes first', async () => {
+    const bench = new Bench();
+    bench.uncovered = 5n;
+    bench.add(0);
+    bench.pipeline.kick();
+    bench.uncovered = 8n;
+    await bench.last().settle();
+    bench.add(1);
+    bench.pipeline.kick();
+    expect(bench.last().batch.frontiers.get('file')).toBe(8n);
+    vi.advanceTimersByTime(LATER_MS);
+    expect(bench.commits).toHaveLength(2);
+  });
+
+  test('get none when they are back where they were', async () => {
+    const bench = new Bench(new Map([['file', 5n]]));
+    bench.reached = 5n;
+    for (let turn = 0; turn < 5; turn++) {
+      bench.pipeline.kick();
+      vi.advanceTimersByTime(LATER_MS);
+    }
+    expect(bench.commits).toEqual([]);
+  });
+
+  test('get none once the pipeline is stopped', async () => {
+    const bench = new Bench();
+    bench.uncovered = 5n;
+    bench.add(0);
+    bench.pipeline.kick();
+    bench.uncovered = 8n;
+    await bench.last().settle();
+    bench.pipeline.stop();
+    vi.advanceTimersByTime(LATER_MS);
+    expect(bench.commits).toHaveLength(1);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('commitFrontiers', () => {
+  test('resolves at once when nothing is new', async () => {
+    const bench = new Bench(new Map([['file', 5n]]));
+    bench.reached = 5n;
+    await bench.pipeline.commitFrontiers();
+    expect(bench.commits).toEqual([]);
+  });
+
+  test('begins a commit, and resolves when it is durable', async () => {
+    const bench = new Bench();
+    bench.reached = 5n;
+    const done = bench.pipeline.commitFrontiers();
+    expect(bench.last().batch).toMatchObject({ frames: [], frontiers: new Map([['file', 5n]]) });
+    expect(await isSettled(done)).toBe(false);
+    await bench.last().settle();
+    expect(await isSettled(done)).toBe(true);
+  });
+
+  test('takes frames along that wait', () => {
+    const bench = new Bench();
+    bench.reached = 5n;
+    bench.add(0);
+    void bench.pipeline.commitFrontiers();
+    expect(bench.names(0)).toEqual(['s0']);
+  });
+
+  test('waits for the commit behind the one under way, which began before', async () => {
+    const bench = new Bench();
+    bench.uncovered = 5n;
+    bench.add(0);
+    bench.pipeline.kick();
+    bench.uncovered = 8n;
+    const done = [bench.pipeline.commitFrontiers(), bench.pipeline.commitFrontiers()];
+    await bench.commits[0]?.settle();
+    expect(await isSettled(Promise.all(done))).toBe(false);
+    expect(bench.commits).toHaveLength(2);
+    expect(bench.last().batch.frontiers.get('file')).toBe(8n);
+    await bench.last().settle();
+    expect(await isSettled(Promise.all(done))).toBe(true);
+    expect(bench.commits).toHaveLength(2);
+  });
+
+  test('resolves when the pipeline is stopped, before or meanwhile', async () => {
+    const bench = new Bench();
+    bench.reached = 5n;
+    const done = bench.pipeline.commitFrontiers();
+    bench.pipeline.stop();
+    expect(await isSettled(done)).toBe(true);
+    expect(await isSettled(bench.pipeline.commitFrontiers())).toBe(true);
+    expect(bench.commits).toHaveLength(1);
+  });
+});
+
+describe('a commit that fails', () => {
+  test('is reported once, and its frames are not taken for durable', async () => {
+    const bench = new Bench();
+    const frame = bench.add(0);
+    bench.pipeline.kick();
+    const error = new Error('disk');
+    await bench.last().fail(error);
+    expect(bench.errors).toEqual([error]);
+    expect([frame.state, bench.durable, bench.frontiers]).toEqual(['writing', [], []]);
+    expect(bench.pipeline.commits).toBe(0);
+  });
+
+  test('is reported when the store throws at once', async () => {
+    const error = new Error('at once');
+    const bench = new Bench(new Map(), {
+      commit: () => {
+        throw error;
+      },
+    });
+    bench.add(0);
+    bench.pipeline.kick();
+    expect(await isSettled(Promise.resolve())).toBe(true);
+    expect(bench.errors).toEqual([error]);
+  });
+
+  test('is nobody else to handle once the pipeline is stopped', async () => {
+    const bench = new Bench();
+    bench.add(0);
+    bench.pipeline.kick();
+    bench.pipeline.stop();
+    await bench.last().fail(new Error('closed under it'));
+    expect(bench.errors).toEqual([]);
+  });
+});
+
+test('after a stop a commit under way still settles, and none follows it', async () => {
+  const bench = new Bench();
+  bench.add(0);
+  bench.pipeline.kick();
+  bench.add(1);
+  bench.pipeline.stop();
+  await bench.last().settle();
+  expect(bench.durable).toEqual([[['s0'], 1]]);
+  bench.pipeline.kick();
+  expect(bench.commits).toHaveLength(1);
+});
