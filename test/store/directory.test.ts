@@ -70,6 +70,14 @@ describe('a directory that is not ours', () => {
     }
   });
 
+  test('because it is a file is refused and left as it is', () => {
+    const file = join(directoryWith({ 'notes.txt': 'hello' }), 'notes.txt');
+    expect(codeOf(() => openLog(nodePorts, file, OPTIONS))).toBe('ERR_TIDEMARK_NOT_A_STORE');
+    const inspect = () => inspectDirectory(nodePorts.fileSystem, file, { verify: true });
+    expect(codeOf(inspect)).toBe('ERR_TIDEMARK_NOT_A_STORE');
+    expect(readFileSync(file, 'utf8')).toBe('hello');
+  });
+
   test('because it does not exist is nothing to inspect, but can be opened', () => {
     const directory = join(directoryWith({}), 'deep', 'down');
     const inspect = () => inspectDirectory(nodePorts.fileSystem, directory, { verify: false });

@@ -4,7 +4,13 @@
  */
 import { join } from 'node:path';
 import { TidemarkError } from '../../error.ts';
-import { type FileHandle, type FileSystem, type OpenMode, readFully } from '../file-system.ts';
+import {
+  type FileHandle,
+  type FileSystem,
+  type OpenMode,
+  readFully,
+  systemErrorCode,
+} from '../file-system.ts';
 import type { Damage } from './damage.ts';
 import {
   HEADER_REGION_BYTES,
@@ -65,12 +71,23 @@ interface SuperblockOnDisk {
 
 /** Whether `directory` is one of ours, can become one (`'empty'`, also when it does not exist), or neither. */
 export function classifyDirectory(fileSystem: FileSystem, directory: string): 'ours' | 'empty' | 'foreign' {
-  const names = fileSystem.list(directory) ?? [];
+  const names = namesIn(fileSystem, directory);
+  if (names === undefined) return 'foreign';
   const hasSegments = names.some((name) => parseSegmentFileName(name)?.temporary === false);
   if (!names.includes(SUPERBLOCK_FILE) && !hasSegments) {
     return names.every(isLeftover) ? 'empty' : 'foreign';
   }
   return names.some((name) => isOurs(fileSystem, directory, name)) ? 'ours' : 'foreign';
+}
+
+/** Undefined when the path leads to something that is no directory. */
+function namesIn(fileSystem: FileSystem, directory: string): string[] | undefined {
+  try {
+    return fileSystem.list(directory) ?? [];
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
 }
 
 function isLeftover(name: string): boolean {
