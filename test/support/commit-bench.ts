@@ -1,0 +1,95 @@
+/** A commit pipeline over a store whose commits the test settles, and one source whose frontier it sets. */
+import { CommitPipeline } from '../../src/engine/commit-pipeline.ts';
+import { EngineMemory } from '../../src/memory/engine-memory.ts';
+import { CentralStore, IndexedStream, type SourceLow, StoredFrame } from '../../src/store/central-store.ts';
+import type { CheckpointStore, CommitBatch } from '../../src/store/contract.ts';
+
+export interface HeldCommit {
+  readonly batch: CommitBatch;
+  readonly settle: () => Promise<void>;
+  readonly fail: (error: unknown) => Promise<void>;
+}
+
+export const memory = EngineMemory.reserve(2 ** 16);
+
+/** The source `file`, whose frontier is `uncovered` or, with nothing uncovered, `reached`. */
+export class CommitBench {
+  readonly central = new CentralStore({ shards: 1, perStream: 3, isDurable: true, release: () => undefined });
+  readonly streams = Array.from({ length: 3_000 }, (_, index) => new IndexedStream(`s${index}`, 0));
+  readonly commits: HeldCommit[] = [];
+  readonly durable: (readonly [streams: string[], through: number])[] = [];
+  readonly frontiers: (readonly [string, bigint])[] = [];
+  readonly errors: unknown[] = [];
+  reached = 0n;
+  uncovered: bigint | undefined;
+  readonly pipeline: CommitPipeline;
+  #sequence = 0n;
+
+  constructor(restored: ReadonlyMap<string, bigint> = new Map(), store?: Partial<CheckpointStore>) {
+    const held: Partial<CheckpointStore> = { commit: (batch) => this.#hold(batch) };
+    this.pipeline = new CommitPipeline(
+      {
+        memory,
+        store: { ...held, ...store } as CheckpointStore,
+        central: this.central,
+        generation: 9n,
+        frontiers: (pending) => this.#frontiers(pending),
+        onDurable: (frames, through) =>
+          void this.durable.push([frames.map(({ stream }) => stream.name), through]),
+        onFrontier: (source, offset) => void this.frontiers.push([source, offset]),
+        onError: (error) => void this.errors.push(error),
+      },
+      restored,
+    );
+  }
+
+  add(stream: number, low?: bigint, bytes = 16): StoredFrame {
+    const frame = new StoredFrame(this.streams[stream] as IndexedStream, {
+      sequence: ++this.#sequence,
+      address: 64 + Number(this.#sequence % 1_000n) * 16,
+      bytes,
+      seen: 1,
+      lows: low === undefined ? [] : [{ source: 0, offset: low }],
+    });
+    this.central.add(frame);
+    return frame;
+  }
+
+  last(): HeldCommit {
+    const last = this.commits.at(-1);
+    if (last === undefined) throw new Error('nothing was committed');
+    return last;
+  }
+
+  names(commit: number): string[] {
+    return (this.commits[commit]?.batch.frames ?? []).map(({ stream }) => stream);
+  }
+
+  #frontiers(pending: Iterable<SourceLow>): Map<string, bigint> {
+    let least = this.uncovered;
+    for (const { offset } of pending) if (least === undefined || offset < least) least = offset;
+    const frontier = least ?? this.reached;
+    return frontier === 0n ? new Map() : new Map([['file', frontier]]);
+  }
+
+  #hold(batch: CommitBatch): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const heard = async (): Promise<void> => {
+      await promise.catch(() => undefined);
+      // What follows a commit follows within these.
+      for (let i = 0; i < 5; i++) await Promise.resolve();
+    };
+    this.commits.push({
+      batch,
+      settle: () => {
+        resolve();
+        return heard();
+      },
+      fail: (error) => {
+        reject(error as Error);
+        return heard();
+      },
+    });
+    return promise;
+  }
+}
