@@ -247,8 +247,6 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     if (this.#state.phase === 'open') {
       this.#state.phase = 'closing';
       try {
-        // Behind whatever still waits for room.
-        await this.#ingest.accept([], undefined, () => this.#state.rejection());
         await this.#checkpointAll();
       } catch (error) {
         this.#fail(error);
@@ -341,7 +339,12 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   }
 
   async #checkpointAll(): Promise<void> {
+    // Behind whatever still waits for room.
+    await this.#ingest.accept([], undefined, () => this.#state.rejection());
+    // What fails between these steps has rejected who waited then; nobody would reject who waits later.
+    this.#state.requireAlive();
     await this.#requests.request();
+    this.#state.requireAlive();
     if (this.#commits === undefined) return;
     await this.#durability.untilThrough(this.#central.enqueued);
     await this.#commits.commitFrontiers();

@@ -12,6 +12,7 @@ import {
   thrownCode,
 } from './support/engine.ts';
 import { Gate } from './support/gate.ts';
+import { LatchedStore } from './support/latched-store.ts';
 import { Model } from './support/model.ts';
 
 const TINY = {
@@ -148,6 +149,29 @@ describe('a push that waits', () => {
   });
 });
 
+test('a checkpoint of everything holds what waits when it is asked for', async () => {
+  const { engine, gate, events } = await stalled();
+  const waiting: Event[] = Array.from({ length: 300 }, (_, n) => ({ stream: `s${n % 4}`, payload: `${n}` }));
+  const pushed = engine.push(waiting);
+  const checkpoint = engine.checkpoint();
+  gate.open();
+  await checkpoint;
+  await expectStates(engine, modelOf([...events, ...waiting]));
+  await pushed;
+});
+
+test('a checkpoint that waits for room while the store fails is rejected as everything else is', async () => {
+  const store = new LatchedStore();
+  store.commit = () => {
+    throw new Error('no room on the shelf');
+  };
+  const { engine, gate } = await stalled({ store, checkpoint: { everyEvents: 1 } });
+  const pending = [engine.push({ stream: 'a', payload: 'x' }, { until: 'durable' })];
+  for (let n = 0; n < 10; n++) pending.push(engine.checkpoint(), engine.checkpoint('a'));
+  gate.open();
+  for (const each of pending) expect(await failureCode(each)).toBe('ERR_TIDEMARK_STORE_FAILED');
+});
+
 describe('an event that tryPush did not take', () => {
   test('leaves no trace of its stream or source', async () => {
     const { engine, gate, events } = await stalled();
@@ -215,6 +239,33 @@ test('a batch with one bad event is refused whole', async () => {
   expect(engine.metrics().events.accepted).toBe(0);
   expect(engine.position('s')).toBeUndefined();
   await engine.push(good);
+});
+
+test('a slow operator behind a tiny ring gets everything in order, while the event loop goes on', async () => {
+  const engine = await openEngine({
+    ...TINY,
+    operators: OPERATORS.slow,
+    shards: 2,
+    checkpoint: { everyEvents: 10 },
+  });
+  const heard = listen(engine, 'pressure');
+  let turns = 0;
+  let isOver = false;
+  const turn = (): void => {
+    turns++;
+    if (!isOver) setImmediate(turn);
+  };
+  setImmediate(turn);
+  const events: Event[] = Array.from({ length: 5_000 }, (_, n) => ({
+    stream: `s${n % 9}`,
+    payload: `${n % 100}`,
+  }));
+  await Promise.all(events.map((event) => engine.push(event)));
+  await engine.checkpoint();
+  isOver = true;
+  await expectStates(engine, modelOf(events));
+  expect(turns).toBeGreaterThan(50);
+  expect(new Set(heard.map(({ shard, what }) => `${what} of ${shard}`))).toContain('ring of 0');
 });
 
 test('a million awaited pushes leave the event loop its turns', async () => {

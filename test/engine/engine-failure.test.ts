@@ -79,6 +79,17 @@ describe.each(FAULTS)('an operator that obeys %j', (payload, code, cause) => {
   });
 });
 
+test('an operator that exhausts the heap of its thread ends the engine, not the process', async () => {
+  const directory = await newDirectory();
+  const options = { operators: OPERATORS.faulty.href, directory, shards: 2 };
+  const url = new URL('./programs/fault.ts', import.meta.url);
+  const argument = { options, payload: 'exhaust the heap' };
+  const { end } = startProgram(url, argument, undefined, ['--max-old-space-size=64']);
+  const code = 'ERR_TIDEMARK_SHARD_EXITED';
+  expect(await end).toMatchObject({ code: 0, signal: null, reports: [{ code }] });
+  expect((await (await openFaulty(directory)).latest('a'))?.eventCount).toBe(1n);
+});
+
 describe('operators that a stream cannot have', () => {
   test.each(STREAM_FAULTS)('%s: %s', async (stream, code, message) => {
     const engine = await openEngine({ operators: OPERATORS.faulty });

@@ -15,6 +15,8 @@ function obey(payload: string): unknown {
       return { then: () => undefined };
     case 'exit':
       return process.exit(7);
+    case 'exhaust the heap':
+      for (let held: unknown; ; ) held = { held, more: [1, 2, 3, 4, 5, 6, 7, 8] };
     case 'throw late':
       setTimeout(() => {
         throw new Error('broken later on purpose');

@@ -6,6 +6,7 @@ export const OPERATORS = {
   tallyAlone: new URL('../operators/tally-alone.ts', import.meta.url),
   faulty: new URL('../operators/faulty.ts', import.meta.url),
   gated: new URL('../operators/gated.ts', import.meta.url),
+  slow: new URL('../operators/slow.ts', import.meta.url),
   sized: new URL('../operators/sized.ts', import.meta.url),
   exits: new URL('../operators/exits.ts', import.meta.url),
   neverLoads: new URL('../operators/never-loads.ts', import.meta.url),
