@@ -1,4 +1,5 @@
 /** How results are shown: a table for people, or one JSON object a line for programs. */
+import { nsText, ratioText, referencesOf } from './subject-kind.ts';
 import type { Result } from './suite.ts';
 
 const HEADER = [
@@ -25,51 +26,25 @@ export function headerLine(): string {
 
 /** The rows of one case, with ratios to its fastest rival and to the physical limit: above 1 is faster. */
 export function caseLines(results: readonly Result[]): string {
-  const rival = fastest(results.filter((result) => isRival(result.subject)));
-  const limit = fastest(results.filter((result) => isLimit(result.subject)));
+  const { rival, limit } = referencesOf(results);
   return results
     .map((result) => {
       const { median, greatest } = result.spread;
       const line = row([
         result.case,
         result.subject,
-        formatNs(result.nsPerOp),
+        nsText(result.nsPerOp),
         result.samples > 1 ? `+${percent(median)} +${percent(greatest)}` : '',
         result.bytesPerOp.toLocaleString('en-US'),
         (result.bytesPerOp / result.nsPerOp).toFixed(2),
-        ratio(rival, result),
-        ratio(limit, result),
+        ratioText(rival, result),
+        ratioText(limit, result),
         result.remarks.length === 1 ? ` ${result.remarks[0]}` : '',
       ]);
       if (result.remarks.length === 1) return line;
       return [line, ...result.remarks.map((remark) => `  ${remark}\n`)].join('');
     })
     .join('');
-}
-
-function isLimit(subject: string): boolean {
-  return subject === 'memcpy' || subject.startsWith('limit-');
-}
-
-function isOwn(subject: string): boolean {
-  return subject === 'tidemark' || subject.startsWith('tidemark-');
-}
-
-function isRival(subject: string): boolean {
-  return !isLimit(subject) && !isOwn(subject);
-}
-
-function fastest(results: readonly Result[]): Result | undefined {
-  return results.toSorted((a, b) => a.nsPerOp - b.nsPerOp)[0];
-}
-
-function ratio(other: Result | undefined, result: Result): string {
-  if (other === undefined || other === result) return '';
-  return `${(other.nsPerOp / result.nsPerOp).toFixed(2)}×`;
-}
-
-function formatNs(ns: number): string {
-  return ns.toLocaleString('en-US', { maximumFractionDigits: ns < 1_000 ? 1 : 0 });
 }
 
 function percent(share: number): string {

@@ -4,12 +4,12 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 
-export const INSTALL_HINT = 'npm run bench:rivals';
+export const INSTALL_COMMAND = 'npm run bench:rivals';
 
 const manifest = read(new URL('./package.json', import.meta.url));
 
 /** What the suites compare with. */
-export const RIVAL_PACKAGES: readonly string[] = Object.keys(manifest.dependencies ?? {});
+const RIVAL_PACKAGES: readonly string[] = Object.keys(manifest.dependencies ?? {});
 
 interface Manifest {
   readonly version?: string;

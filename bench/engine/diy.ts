@@ -151,10 +151,10 @@ export class LmdbLog {
   }
 
   static async open(directory: string): Promise<LmdbLog> {
-    const { open } = await load<{
+    const lmdb = await load<{
       open(options: { path: string; encoding: 'binary'; mapSize: number }): Database;
     }>('lmdb');
-    return new LmdbLog(open({ path: directory, encoding: 'binary', mapSize: 2 ** 32 }));
+    return new LmdbLog(lmdb.open({ path: directory, encoding: 'binary', mapSize: 2 ** 32 }));
   }
 
   put(stream: string, bytes: Uint8Array): void {

@@ -55,5 +55,5 @@ export function subjectNames(): string[] {
 export async function openSubject(name: string, each: EngineCase, directory: string): Promise<EngineSubject> {
   const open = await SUBJECTS[name]?.load();
   if (open === undefined) throw new Error(`no subject is named '${name}'`);
-  return await open(each, directory);
+  return open(each, directory);
 }
