@@ -86,6 +86,15 @@ describe('what is still unread', () => {
     expect(file.frontier(undefined)).toBe(6n);
   });
 
+  test('is not lowered by a report that came of a frame, with nothing new read', () => {
+    const file = source();
+    file.onPush(0, 5n, 6n);
+    file.onReport(0, { read: 1, lastOffset: 5n, openLow: 5n });
+    file.onPush(0, 50n, 51n);
+    file.onReport(0, { read: 1, lastOffset: 5n, openLow: undefined });
+    expect(file.frontier(undefined)).toBe(50n);
+  });
+
   test('begins at the next push once all is read', () => {
     const file = source();
     file.onPush(0, 5n, 6n);

@@ -174,6 +174,8 @@ describe('a definition', () => {
     expect(bench.ingest.tryAccept(third, false)).toBe(false);
     expect(bench.ingest.tryAccept(third, false)).toBe(false);
     const before = bench.read(0);
+    // What is written is seen: room that nobody knows of would never be free again.
+    expect(before.at(-1)).toMatchObject({ kind: 'stream', name: 'third' });
     expect(bench.ingest.tryAccept(third, false)).toBe(true);
     const defined = [...before, ...bench.read(0)].filter(({ kind }) => kind === 'stream');
     expect(defined.map((record) => 'name' in record && record.name)).toEqual(['first', 'second', 'third']);

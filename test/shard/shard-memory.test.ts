@@ -12,9 +12,12 @@ function large(bytes = SLOT_BYTES): Operator {
   return { kind: 'slot', name: 'large', version: 1, bytes, process: () => undefined };
 }
 
-/** A shard whose heap has room for about eight images or frames, and the frames that fill it. */
+/** A shard whose heap has room for about eight images or frames, and the frames that fill it; the last is small. */
 function filled(): { harness: ShardHarness; held: Stored[] } {
-  const harness = ShardHarness.started({ factory: () => [large()] });
+  const factory = (stream: string): Operator[] => (stream === 'small' ? [counter()] : [large()]);
+  const harness = ShardHarness.started({ factory });
+  harness.push({ stream: 'small', isDurable: true });
+  const small = storedIn(harness.run());
   const held: Stored[] = [];
   while (harness.arena.heapBytes - harness.words.get(WORD.heapUsed) >= SLOT_BYTES + 8_192) {
     harness.push({ stream: 's', isDurable: true });
@@ -23,7 +26,7 @@ function filled(): { harness: ShardHarness; held: Stored[] } {
     if (harness.isMemoryAsked) harness.answerMemory(true);
   }
   expect(held.length).toBeGreaterThan(3);
-  return { harness, held };
+  return { harness, held: [...held, ...small] };
 }
 
 describe('a checkpoint that finds no room', () => {
@@ -93,6 +96,26 @@ describe('a checkpoint that finds no room', () => {
     harness.push({ stream: 's', isDurable: true });
     harness.shard.step();
     expect(storedIn(harness.take())).toHaveLength(1);
+  });
+
+  test('takes what main gives back at the very moment at which it denies', () => {
+    const { harness, held } = filled();
+    let isMoment = false;
+    harness.onSleep = () => {
+      // Too small to help, but it wakes the shard.
+      harness.giveBack(held.pop() as Stored);
+      isMoment = true;
+    };
+    harness.watched.onLook = (word) => {
+      if (word !== WORD.memoryAnswered || !isMoment) return;
+      isMoment = false;
+      harness.giveBack(held.shift() as Stored);
+      harness.answerMemory(true);
+    };
+    harness.push({ stream: 's', isDurable: true });
+    harness.shard.step();
+    expect(storedIn(harness.take())).toHaveLength(1);
+    expect(harness.sleeps).toHaveLength(1);
   });
 
   test('is denied by the answer to its newest request only', () => {
@@ -185,6 +208,14 @@ describe('an image that finds no room', () => {
     expect(asked).toBeGreaterThan(0);
     expect(harness.words.get(WORD.droppedLow)).toBe(0);
   });
+});
+
+test('an image that was laid out anew leaves no room taken behind', () => {
+  const harness = ShardHarness.started({ factory: () => [large()] });
+  for (let i = 0; i < 50; i++) harness.push({ stream: 's', source: `source ${i}`, offset: 0n });
+  harness.run();
+  expect(harness.sleeps).toEqual([]);
+  expect(harness.words.get(WORD.heapUsed)).toBeLessThan(SLOT_BYTES + 8_192);
 });
 
 describe('relief', () => {

@@ -79,6 +79,14 @@ describe('a restored stream', () => {
     expect(state.operatorStates.get('op')).toEqual(bytes);
   });
 
+  test('goes on counting beyond 32 bits', () => {
+    for (const eventCount of [2n ** 32n - 1n, 2n ** 63n + 2n ** 32n - 1n]) {
+      const state = new CheckpointState(new CheckpointId('s', 5n));
+      state.eventCount = eventCount;
+      expect(resumed(encodeFrame(state), []).eventCount).toBe(eventCount + 1n);
+    }
+  });
+
   test('is not dirty: nothing is published before its first event', () => {
     const frame = frameWith([{ name: 'op', version: 2, bytes }]);
     const harness = ShardHarness.started({

@@ -15,7 +15,7 @@ import {
   returnRing,
 } from '../../src/memory/entry-rings.ts';
 import { AT, FLAG, IngestWriter, RECORD, recordBytes } from '../../src/memory/ingest-ring.ts';
-import { type ArenaLayout, heapRegion, planArenas, WORD } from '../../src/memory/layout.ts';
+import { type ArenaLayout, heapRegion, planArenas, WORD, type Word } from '../../src/memory/layout.ts';
 import { SlabAllocator } from '../../src/memory/slab-allocator.ts';
 import type { OperatorFactory } from '../../src/shard/operator.ts';
 import { Shard } from '../../src/shard/shard.ts';
@@ -32,6 +32,16 @@ export class FakeClock implements Clock {
 
   wallMs(): number {
     return 1_700_000_000_000 + Math.floor(this.ms);
+  }
+}
+
+/** Lets the main thread act at the very moment at which the shard looks at a word. */
+class WatchedWords extends ControlWords {
+  onLook: ((word: Word) => void) | undefined;
+
+  override get(word: Word): number {
+    this.onLook?.(word);
+    return super.get(word);
   }
 }
 
@@ -92,6 +102,8 @@ export class ShardHarness {
   readonly memory: EngineMemory;
   readonly arena: ArenaLayout;
   readonly words: ControlWords;
+  /** The shard's. */
+  readonly watched: WatchedWords;
   readonly ring: IngestWriter;
   readonly shard: Shard;
   /** Streams and sources as the main thread numbers them. */
@@ -112,6 +124,7 @@ export class ShardHarness {
     this.memory = EngineMemory.reserve(memoryBytes);
     this.arena = arenaOf(memoryBytes, options.ringBytes ?? 2 ** 16);
     this.words = new ControlWords(this.memory, this.arena);
+    this.watched = new WatchedWords(this.memory, this.arena);
     this.ring = new IngestWriter(this.memory, this.arena);
     this.#completions = new EntryConsumer(this.memory, completionRing(this.arena));
     this.#returns = new EntryProducer(this.memory, returnRing(this.arena));
@@ -129,7 +142,7 @@ export class ShardHarness {
       {
         factory: options.factory,
         clock: this.clock,
-        words: this.words,
+        words: this.watched,
         bell: {
           sleep: (ms, isIdle) => {
             this.sleeps.push(ms);
