@@ -14,7 +14,11 @@ export interface Event {
   readonly watermarkNs?: U64 | undefined;
   /** Where the event was read from; goes with `offset`. */
   readonly source?: string | undefined;
-  /** The event's own position in its source; never decreases in push order, may repeat. */
+  /**
+   * The event's own position in its source; never decreases in push order. It repeats when one record makes
+   * several events: push these in one array, or the first may be durable, and the frontier behind the record,
+   * before the others are accepted.
+   */
   readonly offset?: U64 | undefined;
   /** Where reading goes on after this event; default offset + 1. */
   readonly nextOffset?: U64 | undefined;
