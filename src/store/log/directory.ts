@@ -2,7 +2,7 @@
  * What lies in a directory, read without changing anything: the superblock and the headers of the segments.
  * Whether the directory is ours is decided here, before anything in it is touched.
  */
-import { join } from 'node:path';
+import { join, parse, resolve } from 'node:path';
 import { TidemarkError } from '../../error.ts';
 import {
   type FileHandle,
@@ -80,12 +80,14 @@ export function classifyDirectory(fileSystem: FileSystem, directory: string): 'o
   return names.some((name) => isOurs(fileSystem, directory, name)) ? 'ours' : 'foreign';
 }
 
-/** Undefined when the path leads to something that is no directory. */
+/** Undefined when the path leads to something that is no directory; that it leads nowhere is an error. */
 function namesIn(fileSystem: FileSystem, directory: string): string[] | undefined {
   try {
     return fileSystem.list(directory) ?? [];
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOTDIR') return undefined;
+    const { dir, base } = parse(resolve(directory));
+    const isFile = systemErrorCode(error) === 'ENOTDIR' && fileSystem.list(dir)?.includes(base) === true;
+    if (isFile) return undefined;
     throw error;
   }
 }
