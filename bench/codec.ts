@@ -7,97 +7,18 @@
  *   view-body    body validated, one operator and one offset read
  *   view         frame verified, then the same
  *   checksum     of a frame's bytes
- *
- * Rivals have no checksum; where ours has one they get a CRC-32 of their bytes, as a person would add.
  */
-import { crc32 } from 'node:zlib';
-import { encodeFrame } from '../src/codec/frame.ts';
-import { type BodyReader, typescriptReader } from './body-reader.ts';
-import {
-  bodyToModel,
-  bodyToView,
-  copying,
-  frameChecksum,
-  frameChecksumInTypescript,
-  frameCrc,
-  frameToView,
-  imageToBody,
-  imageToFrame,
-  modelToBody,
-  modelToFrame,
-  toModel,
-} from './codec-subjects.ts';
-import { loadRivals } from './compare/rivals.ts';
-import { LiveStreams } from './live-stream.ts';
-import { makeMemoryCopy } from './memory-copy.ts';
-import { RivalVersions } from './rival-subjects.ts';
-import { destinationBytes, type Rival } from './rivals.ts';
-import { makeVersions, SHAPES, type Shape, SMOKE_SHAPES } from './shapes.ts';
-import { measureCase, type Subject, type Suite } from './suite.ts';
-
-/** A reader that goes by the name `tidemark` is the one that the engine uses. */
-const BODY_READERS: readonly BodyReader[] = [typescriptReader];
-
-/** Places that rivals write to in turn. */
-const DESTINATIONS = 8;
+import { runChild } from './child.ts';
+import type { CodecRequest } from './codec-run.ts';
+import { SHAPES } from './shapes.ts';
+import type { Result, Suite } from './suite.ts';
 
 export const suite: Suite = {
   name: 'codec',
-  async *run(options) {
-    const rivals = await loadRivals();
-    for (const shape of options.isSmoke ? SMOKE_SHAPES : SHAPES) {
-      for (const [name, subjects] of casesOf(shape, rivals)) {
-        yield measureCase({ suite: 'codec', case: `${name}/${shape.name}` }, subjects, options);
-      }
+  async *run({ isSmoke }) {
+    for (const { name: shape } of SHAPES) {
+      const request: CodecRequest = { shape, isSmoke };
+      yield* await runChild<CodecRequest, Result[][]>(new URL('./codec-run.ts', import.meta.url), request);
     }
   },
 };
-
-function* casesOf(
-  shape: Shape,
-  candidates: readonly Rival[],
-): Generator<readonly [name: string, subjects: readonly Subject[]]> {
-  const states = makeVersions(shape);
-  const models = states.map(toModel);
-  const slots = new LiveStreams(states, 'slot');
-  const copy = makeMemoryCopy(slots.memory);
-  const destinations = Array.from({ length: DESTINATIONS }, () =>
-    Buffer.alloc(destinationBytes(slots.bodyBytes)),
-  );
-  const rivals = candidates.map((rival) => new RivalVersions(rival, states, destinations));
-  yield [
-    'encode-body',
-    [
-      imageToBody(slots),
-      modelToBody(models, states),
-      ...rivals.map((rival) => rival.encoding()),
-      copying(slots, copy, slots.bodyBytes),
-    ],
-  ];
-  yield [
-    'encode',
-    [
-      imageToFrame(slots),
-      modelToFrame(models, states),
-      ...rivals.map((rival) => rival.encoding(crc32)),
-      copying(slots, copy, slots.frameBytes),
-    ],
-  ];
-  yield [
-    'gather',
-    [imageToFrame(new LiveStreams(states, 'heap')), ...rivals.map((rival) => rival.encoding(crc32))],
-  ];
-  const bodies = models.map((model) => model.serialize());
-  yield [
-    'view-body',
-    [
-      ...BODY_READERS.map((reader) => bodyToView(reader, bodies, states, shape)),
-      ...rivals.map((rival) => rival.reading(shape)),
-    ],
-  ];
-  const frames = models.map((model) => encodeFrame(model));
-  yield ['view', [frameToView(frames, states, shape), ...rivals.map((rival) => rival.reading(shape, crc32))]];
-  yield ['decode', [bodyToModel(models, states), ...rivals.map((rival) => rival.decoding())]];
-  const liveFrames = states.map((_, turn) => slots.frameAt(turn));
-  yield ['checksum', [frameChecksum(slots, liveFrames), frameChecksumInTypescript(frames), frameCrc(frames)]];
-}

@@ -4,8 +4,7 @@
  * and every stream's newest checkpoint is durable. The cases and subjects take turns run by run, since
  * they are compared with each other.
  */
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
+import { runChild } from './child.ts';
 import { casesOf, type EngineCase } from './engine/cases.ts';
 import type { RunOutcome, RunRequest } from './engine/run.ts';
 import { subjectNames } from './engine/subject.ts';
@@ -33,7 +32,7 @@ export const suite: Suite = {
         .filter((subject) => each.hasRivals || subject === 'tidemark')
         .map((subject): Entry => ({ each, subject, runs: [] })),
     );
-    const control = await runChild<LoopDelay>({
+    const control = await runOnce<LoopDelay>({
       kind: 'control',
       ms: isSmoke ? CONTROL_SMOKE_MS : CONTROL_MS,
     });
@@ -42,7 +41,7 @@ export const suite: Suite = {
       const spent = performance.now() - start;
       if (spent + spent / Math.max(1, round) > BUDGET_MS) break;
       for (const { each, subject, runs } of entries) {
-        runs.push(await runChild<RunOutcome>({ kind: 'subject', subject, case: each.name, isSmoke }));
+        runs.push(await runOnce<RunOutcome>({ kind: 'subject', subject, case: each.name, isSmoke }));
       }
     }
     for (const entry of Map.groupBy(entries, ({ each }) => each.name).values())
@@ -50,16 +49,8 @@ export const suite: Suite = {
   },
 };
 
-async function runChild<Outcome>(request: RunRequest): Promise<Outcome> {
-  const child = fork(new URL('./engine/run.ts', import.meta.url), { serialization: 'advanced' });
-  let outcome: Outcome | undefined;
-  child.on('message', (message) => {
-    outcome = message as Outcome;
-  });
-  child.send(request);
-  await once(child, 'close');
-  if (outcome === undefined) throw new Error(`a run failed: ${JSON.stringify(request)}`);
-  return outcome;
+function runOnce<Outcome>(request: RunRequest): Promise<Outcome> {
+  return runChild<RunRequest, Outcome>(new URL('./engine/run.ts', import.meta.url), request);
 }
 
 function resultOf({ each, subject, runs }: Entry, control: LoopDelay): Result {

@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { answerRequest } from '../child.ts';
 import { type EngineCase, findCase } from './cases.ts';
 import { measureControl } from './control.ts';
 import { Load, requireState } from './load.ts';
@@ -66,12 +67,4 @@ function run(request: RunRequest): Promise<RunOutcome | LoopDelay> {
   return runSubject(request.subject, findCase(request.case, request.isSmoke));
 }
 
-process.once('message', (request: RunRequest) => {
-  run(request).then(
-    (outcome) => process.send?.(outcome, () => process.disconnect()),
-    (error: unknown) => {
-      process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-      process.exit(1);
-    },
-  );
-});
+answerRequest(run);
