@@ -113,7 +113,7 @@ export class CommitPipeline {
 
   #commitLateFrontiers(): void {
     this.#timer = undefined;
-    if (!this.#isCommitting && this.#hasNewFrontiers()) this.#begin();
+    if (!this.#isCommitting && this.#hasRisenFrontiers()) this.#begin();
   }
 
   #clearTimer(): void {
@@ -130,6 +130,16 @@ export class CommitPipeline {
   #hasNewFrontiers(): boolean {
     const now = this.#ports.frontiers(this.#ports.central.waitingLows());
     for (const [source, offset] of now) if (this.committed.get(source) !== offset) return true;
+    return false;
+  }
+
+  /** The first frontier of a source, at its first event, can wait: nothing of the source is durable yet. */
+  #hasRisenFrontiers(): boolean {
+    const now = this.#ports.frontiers(this.#ports.central.waitingLows());
+    for (const [source, offset] of now) {
+      const before = this.committed.get(source);
+      if (before !== undefined && offset > before) return true;
+    }
     return false;
   }
 }

@@ -186,6 +186,14 @@ describe('frontiers that rise without a frame', () => {
     expect(bench.commits).toHaveLength(2);
   });
 
+  test('get none for a source of which nothing is durable yet', () => {
+    const bench = new Bench();
+    bench.uncovered = 5n;
+    bench.pipeline.kick();
+    vi.advanceTimersByTime(LATER_MS);
+    expect(bench.commits).toEqual([]);
+  });
+
   test('get none when they are back where they were', async () => {
     const bench = new Bench(new Map([['file', 5n]]));
     bench.reached = 5n;
