@@ -27,17 +27,27 @@ export const nodeFileSystem: FileSystem = {
       throw error;
     }
   },
-  makeDirectory(path) {
-    const first = fs.mkdirSync(path, { recursive: true });
-    if (first === undefined) return;
-    // Each new name is durable only once the directory that holds it is.
-    const top = dirname(resolve(first));
-    for (let parent = dirname(resolve(path)); ; parent = dirname(parent)) {
-      syncDirectory(parent);
-      if (parent === top || parent === dirname(parent)) return;
-    }
-  },
+  makeDirectory: (path) => makeDirectory(resolve(path)),
 };
+
+/** Not by the `recursive` of mkdir: on a path like /proc/nope, where nothing can be made, that never returns. */
+function makeDirectory(path: string): void {
+  if (isDirectory(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) makeDirectory(parent);
+  try {
+    fs.mkdirSync(path);
+  } catch (error) {
+    // Somebody else may have made it in the meantime, and may not have made it durable yet.
+    if (systemErrorCode(error) !== 'EEXIST' || !isDirectory(path)) throw error;
+  }
+  // The new name is durable only once the directory that holds it is.
+  syncDirectory(parent);
+}
+
+function isDirectory(path: string): boolean {
+  return fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
 
 function syncDirectory(path: string): void {
   // Windows has no handle for a directory; its file systems journal names by themselves.

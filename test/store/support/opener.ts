@@ -23,5 +23,7 @@ try {
     store.close();
   }
 } catch (error) {
-  parentPort?.postMessage(error instanceof TidemarkError ? error.code : String(error));
+  const outcome = error instanceof TidemarkError ? error.code : String(error);
+  if (parentPort === null) console.log(outcome);
+  else parentPort.postMessage(outcome);
 }
