@@ -39,6 +39,8 @@ export class Pump {
   pushed = 0;
   /** Those of them that an earlier life is known to have reached. */
   replayed = 0;
+  /** The source has given its events to be read: what fails from here on is the run, not the request for it. */
+  isReading = false;
   /** Where reading goes on after what was pushed, if events carry offsets. */
   next: bigint | number | undefined;
   #batch: Event[] = [];
@@ -60,6 +62,7 @@ export class Pump {
     const { source, from, limit, signal } = this.#plan;
     if (signal.aborted || (limit !== undefined && from !== undefined && from >= limit)) return;
     const iterator = openIterator(source, from, signal);
+    this.isReading = true;
     const onAbort = (): void => this.#interrupt(STOPPED);
     signal.addEventListener('abort', onAbort, { once: true });
     try {

@@ -68,13 +68,14 @@ export async function runJob(plan: RunPlan, ports: RunPorts): Promise<RunOutcome
       stderr.write(errorLine(error));
       return { exitCode: exitCodeOf(error) };
     }
+    const run = new Run(plan, ports, engine, stop);
     try {
-      return { exitCode: 0, summary: await new Run(plan, ports, engine, stop).complete() };
+      return { exitCode: 0, summary: await run.complete() };
     } catch (error) {
       stderr.write(errorLine(error));
       // What was accepted before the failure is still worth keeping, if the engine is alive to keep it.
       await engine.close().catch(() => {});
-      return { exitCode: 1 };
+      return { exitCode: run.hasBegun ? 1 : exitCodeOf(error) };
     }
   } finally {
     release();
@@ -87,6 +88,7 @@ class Run {
   readonly #engine: RunnableEngine;
   readonly #stop: AbortController;
   readonly #from: bigint | undefined;
+  #pump: Pump | undefined;
   #frontier: bigint | undefined;
   #failure: Error | undefined;
 
@@ -106,6 +108,10 @@ class Run {
     });
   }
 
+  get hasBegun(): boolean {
+    return this.#pump?.isReading === true;
+  }
+
   async complete(): Promise<RunSummary> {
     const { source, limit, crashAfter } = this.#plan;
     const restored = this.#engine.receipt.streams;
@@ -121,6 +127,7 @@ class Run {
       },
       { push: (events) => this.#engine.push(events), crash: () => this.#ports.crash() },
     );
+    this.#pump = pump;
     const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
     delay.enable();
     const startMs = this.#ports.now();

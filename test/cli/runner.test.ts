@@ -147,6 +147,28 @@ describe('a run that fails', () => {
     expect(engine.calls).toEqual(['close']);
   });
 
+  test('before it reads, since read returns no events, was a wrong request', async () => {
+    const source = { name: 'numbers', read: () => 7 } as unknown as JobSource;
+    const engine = new FakeEngine();
+    const { outcome, out } = start({ source }, engine);
+    expect(await outcome).toEqual({ exitCode: 2 });
+    expect(out.stderr).toContain('tidemark: ERR_TIDEMARK_INVALID_JOB: ');
+    expect(engine.calls).toEqual(['close']);
+  });
+
+  test('while reading has exit code 1 even if the job is at fault', async () => {
+    const source = {
+      name: 'numbers',
+      async *read() {
+        yield { stream: 'a', payload: 'x', offset: 0 };
+        yield 7;
+      },
+    } as unknown as JobSource;
+    const { outcome, out } = start({ source });
+    expect(await outcome).toEqual({ exitCode: 1 });
+    expect(out.stderr).toContain('tidemark: ERR_TIDEMARK_INVALID_JOB: ');
+  });
+
   test('in its source keeps what was accepted before', async () => {
     const source: JobSource = {
       name: 'numbers',
