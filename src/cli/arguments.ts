@@ -104,9 +104,10 @@ function parseStrictly(argv: readonly string[]) {
   try {
     return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true, strict: true });
   } catch (cause) {
-    // Node's message goes on with advice about '--'; its first sentence names the option.
+    // Node's message goes on with advice about '--'; its first sentence names the option. The cause is left out:
+    // it would bring that advice back.
     const message = cause instanceof Error ? cause.message : String(cause);
-    throw wrong(message.split('. ')[0]!.replace(/\.$/, ''), cause);
+    throw wrong(message.split(/\.(?:\s|$)/, 1)[0]!);
   }
 }
 
@@ -156,6 +157,6 @@ function refuseRunOptions(command: string, values: Values): void {
   }
 }
 
-function wrong(message: string, cause?: unknown): TidemarkError {
-  return new TidemarkError('ERR_TIDEMARK_INVALID_ARGUMENT', message, { cause });
+function wrong(message: string): TidemarkError {
+  return new TidemarkError('ERR_TIDEMARK_INVALID_ARGUMENT', message);
 }

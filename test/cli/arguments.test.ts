@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseCommand } from '../../src/cli/arguments.ts';
+import { errorLine } from '../../src/cli/output.ts';
+import { REMEDIES } from '../../src/cli/remedy.ts';
 
 const nothing = {
   json: false,
@@ -82,5 +84,20 @@ describe('wrong requests', () => {
         message: expect.stringContaining(message),
       }),
     );
+  });
+
+  test.each([
+    [['demo', '--bogus'], "Unknown option '--bogus'"],
+    [['demo', '--limit', '-5'], "Option '--limit' argument is ambiguous"],
+    [['demo', '--json=yes'], "Option '--json' does not take an argument"],
+  ])('%j is told in one sentence, without the advice of Node.js', (argv, sentence) => {
+    let line = '';
+    try {
+      parseCommand(argv);
+    } catch (error) {
+      line = errorLine(error);
+    }
+    const remedy = REMEDIES.ERR_TIDEMARK_INVALID_ARGUMENT;
+    expect(line).toBe(`tidemark: ERR_TIDEMARK_INVALID_ARGUMENT: ${sentence}; ${remedy}\n`);
   });
 });
