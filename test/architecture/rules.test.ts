@@ -91,10 +91,7 @@ describe('documents', () => {
 
   test('every file that README and ARCHITECTURE link to exists', () => {
     const architecture = readFileSync(join(ROOT, 'ARCHITECTURE.md'), 'utf8');
-    const links = [...`${readme}\n${architecture}`.matchAll(/\]\((?!http|#)([^)#]+)\)/g)].map(
-      ([, path]) => path!,
-    );
-    const missing = links.filter((path) => {
+    const missing = linksIn(`${readme}\n${architecture}`).filter((path) => {
       try {
         readFileSync(join(ROOT, path));
         return false;
@@ -104,7 +101,18 @@ describe('documents', () => {
     });
     expect(missing).toEqual([]);
   });
+
+  test('every document that README links to is in the package', () => {
+    const { files }: { files: string[] } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+    const documents = linksIn(readme).filter((path) => path.endsWith('.md'));
+    expect(documents.filter((path) => !files.includes(path))).toEqual([]);
+  });
 });
+
+/** Paths that a document links to, but for other sites and its own headings. */
+function linksIn(document: string): string[] {
+  return [...document.matchAll(/\]\((?!http|#)([^)#]+)\)/g)].map(([, path]) => path!);
+}
 
 function filesWith(pattern: RegExp, isAllowed: (path: string) => boolean): string[] {
   return sources.filter((file) => pattern.test(file.bare) && !isAllowed(file.path)).map((file) => file.path);
