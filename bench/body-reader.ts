@@ -5,6 +5,9 @@
 import { indexBody } from '../src/codec/body.ts';
 import { compareBytes, type TextRange, viewOf } from '../src/codec/cursor.ts';
 import { encodeUtf8 } from '../src/codec/utf8.ts';
+import { CheckpointView } from '../src/codec/view.ts';
+import { FRAME_PARTS } from '../src/kernel/kernel.ts';
+import type { LiveStreams } from './live-stream.ts';
 
 export interface ReadParts {
   readonly operator: Uint8Array | undefined;
@@ -13,19 +16,56 @@ export interface ReadParts {
 
 export interface BodyReader {
   readonly subject: string;
-  /** Makes what reads `body`, of which successive versions are read in turn; not measured. */
-  prepare(body: Uint8Array, names: { readonly operator: string; readonly source: string }): () => ReadParts;
+  /** Makes what reads the body of `live` that its call number `turn` works on; not measured. */
+  prepare(
+    live: LiveStreams,
+    turn: number,
+    names: { readonly operator: string; readonly source: string },
+  ): () => ReadParts;
 }
 
+/** As the engine views a frame, but that it is checked by its form alone: a body has no checksum. */
+export const kernelReader: BodyReader = {
+  subject: 'tidemark',
+  prepare({ memory, versions, bodyBytes }, turn, names) {
+    const { kernel, scratch, u8, u32, view } = memory;
+    const start = versions[turn]?.stream.image ?? 0;
+    const place = { bytes: u8, view, start, length: bodyBytes };
+    const at = scratch >>> 2;
+    return () => {
+      if (kernel.index(start, bodyBytes, scratch) === 0) throw new Error('tidemark: the body is damaged');
+      const body = new CheckpointView(place, {
+        operatorCount: u32[at + FRAME_PARTS.operatorCount] as number,
+        sourceCount: u32[at + FRAME_PARTS.sourceCount] as number,
+        sourcesAt: u32[at + FRAME_PARTS.sourcesAt] as number,
+        bodyEnd: bodyBytes,
+        // A body has no extension, and nobody asks for its parts.
+        streamIdStart: 0,
+        streamIdEnd: 0,
+        versionsAt: 0,
+        metadataCount: 0,
+        metadataAt: 0,
+        extensionEnd: 0,
+      });
+      return { operator: body.operator(names.operator), offset: body.sourceOffset(names.source) };
+    };
+  },
+};
+
+/** Over bytes of its own, as the codec serves those that are not in an engine's memory. */
 export const typescriptReader: BodyReader = {
   subject: 'tidemark-typescript',
-  prepare: (body, names) => () => {
-    const index = indexBody(body);
-    const operator = find(body, index.operators, names.operator);
-    const source = find(body, index.sources, names.source);
-    return {
-      operator: operator && body.subarray(operator.stateStart, operator.stateEnd),
-      offset: source && viewOf(body).getBigUint64(source.offsetAt, true),
+  prepare({ memory, versions, bodyBytes }, turn, names) {
+    const start = versions[turn]?.stream.image ?? 0;
+    const body = new Uint8Array(memory.u8.subarray(start, start + bodyBytes));
+    return () => {
+      const index = indexBody(body);
+      const operator = find(body, index.operators, names.operator);
+      const source = find(body, index.sources, names.source);
+      return {
+        operator: operator && body.subarray(operator.stateStart, operator.stateEnd),
+        offset: source && viewOf(body).getBigUint64(source.offsetAt, true),
+      };
     };
   },
 };

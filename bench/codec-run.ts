@@ -6,7 +6,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { encodeFrame } from '../src/codec/frame.ts';
-import { type BodyReader, typescriptReader } from './body-reader.ts';
+import { type BodyReader, kernelReader, typescriptReader } from './body-reader.ts';
 import { answerRequest } from './child.ts';
 import {
   bodyToModel,
@@ -18,6 +18,7 @@ import {
   frameToView,
   imageToBody,
   imageToFrame,
+  liveFrameToView,
   modelToBody,
   modelToFrame,
   toModel,
@@ -30,8 +31,7 @@ import { destinationBytes, type Rival } from './rivals.ts';
 import { makeVersions, SHAPES, type Shape, SMOKE_SHAPES } from './shapes.ts';
 import { measureCase, type Result, type Subject } from './suite.ts';
 
-/** A reader that goes by the name `tidemark` is the one that the engine uses. */
-const BODY_READERS: readonly BodyReader[] = [typescriptReader];
+const BODY_READERS: readonly BodyReader[] = [kernelReader, typescriptReader];
 
 /** Places that rivals write to in turn. */
 const DESTINATIONS = 8;
@@ -85,18 +85,25 @@ function* casesOf(
     'gather',
     [imageToFrame(new LiveStreams(states, 'heap')), ...rivals.map((rival) => rival.encoding(crc32))],
   ];
-  const bodies = models.map((model) => model.serialize());
+  // From here on nothing else is written to the destinations, of which there are as many as versions.
+  const liveFrames = states.map((_, turn) => slots.frameAt(turn));
+  const frames = models.map((model) => encodeFrame(model));
   yield [
     'view-body',
     [
-      ...BODY_READERS.map((reader) => bodyToView(reader, bodies, states, shape)),
+      ...BODY_READERS.map((reader) => bodyToView(reader, slots, states, shape)),
       ...rivals.map((rival) => rival.reading(shape)),
     ],
   ];
-  const frames = models.map((model) => encodeFrame(model));
-  yield ['view', [frameToView(frames, states, shape), ...rivals.map((rival) => rival.reading(shape, crc32))]];
+  yield [
+    'view',
+    [
+      liveFrameToView(slots, liveFrames, shape),
+      frameToView(frames, states, shape),
+      ...rivals.map((rival) => rival.reading(shape, crc32)),
+    ],
+  ];
   yield ['decode', [bodyToModel(models, states), ...rivals.map((rival) => rival.decoding())]];
-  const liveFrames = states.map((_, turn) => slots.frameAt(turn));
   yield ['checksum', [frameChecksum(slots, liveFrames), frameChecksumInTypescript(frames), frameCrc(frames)]];
 }
 

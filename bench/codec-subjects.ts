@@ -5,6 +5,7 @@ import { CheckpointState } from '../src/checkpoint/state.ts';
 import { encodeFrame } from '../src/codec/frame.ts';
 import { viewFrame } from '../src/codec/view.ts';
 import { xxh64, xxh64Into } from '../src/codec/xxh64.ts';
+import { viewFrameAt } from '../src/memory/frame-view.ts';
 import type { BodyReader, ReadParts } from './body-reader.ts';
 import type { FrameRange, LiveStreams } from './live-stream.ts';
 import type { MemoryCopy } from './memory-copy.ts';
@@ -121,36 +122,52 @@ export function copying(live: LiveStreams, copy: MemoryCopy, bytes: number): Sub
   };
 }
 
+/** A frame in the engine's memory, checked there by the kernel: how the engine and recovery read. */
+export function liveFrameToView(live: LiveStreams, frames: readonly FrameRange[], shape: Shape): Subject {
+  const names = readNames(shape);
+  const operate = (turn: number): ReadParts => {
+    const { address, bytes } = versionAt(frames, turn);
+    const view = viewFrameAt(live.memory, address, bytes);
+    return { operator: view.operator(names.operator), offset: view.sourceOffset(names.source) };
+  };
+  return {
+    name: 'tidemark',
+    bytesPerOp: live.frameBytes,
+    operate,
+    check: (turn) => requireRead(operate(turn), live.versionAt(turn).state, shape, 'tidemark'),
+  };
+}
+
 export function frameToView(
   frames: readonly Uint8Array[],
   states: readonly PlainState[],
   shape: Shape,
 ): Subject {
   const names = readNames(shape);
-  const operate = (turn: number) => {
+  const operate = (turn: number): ReadParts => {
     const view = viewFrame(versionAt(frames, turn));
     return { operator: view.operator(names.operator), offset: view.sourceOffset(names.source) };
   };
   return {
-    name: 'tidemark',
+    name: 'tidemark-typescript',
     bytesPerOp: versionAt(frames, 0).length,
     operate,
-    check: (turn) => requireRead(operate(turn), versionAt(states, turn), shape, 'tidemark'),
+    check: (turn) => requireRead(operate(turn), versionAt(states, turn), shape, 'tidemark-typescript'),
   };
 }
 
 export function bodyToView(
   reader: BodyReader,
-  bodies: readonly Uint8Array[],
+  live: LiveStreams,
   states: readonly PlainState[],
   shape: Shape,
 ): Subject {
   const names = readNames(shape);
-  const reads = bodies.map((body) => reader.prepare(body, names));
+  const reads = states.map((_, turn) => reader.prepare(live, turn, names));
   const operate = (turn: number): ReadParts => versionAt(reads, turn)();
   return {
     name: reader.subject,
-    bytesPerOp: versionAt(bodies, 0).length,
+    bytesPerOp: live.bodyBytes,
     operate,
     check: (turn) => requireRead(operate(turn), versionAt(states, turn), shape, reader.subject),
   };
@@ -173,8 +190,8 @@ export function frameChecksum(live: LiveStreams, frames: readonly FrameRange[]):
   const { memory } = live;
   const operate = (turn: number): number => {
     const { address, bytes } = versionAt(frames, turn);
-    memory.kernel.checksum(live.scratch, address, bytes);
-    return memory.u32[live.scratch >>> 2] as number;
+    memory.kernel.checksum(memory.scratch, address, bytes);
+    return memory.u32[memory.scratch >>> 2] as number;
   };
   return {
     name: 'tidemark',

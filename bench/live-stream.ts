@@ -6,6 +6,7 @@
 import { FRAME_FOOTER_BYTES } from '../src/codec/frame.ts';
 import { compareUtf8, encodeUtf8 } from '../src/codec/utf8.ts';
 import { EngineMemory } from '../src/memory/engine-memory.ts';
+import { MAIN_BLOCK_BYTES } from '../src/memory/layout.ts';
 import { writeFrame } from '../src/shard/frame-writer.ts';
 import { imageSizes, layOutImage } from '../src/shard/image.ts';
 import type { Operator } from '../src/shard/operator.ts';
@@ -15,7 +16,7 @@ import { type PlainState, STREAM } from './shapes.ts';
 
 /** Places that a subject writes to in turn. */
 const DESTINATIONS = 8;
-/** What keeps the first address from being 0, and every part on pages of its own. */
+/** Every part is on pages of its own. */
 const PAGE_BYTES = 4_096;
 
 export interface FrameRange {
@@ -31,8 +32,6 @@ interface LiveVersion {
 
 export class LiveStreams {
   readonly memory: EngineMemory;
-  /** Room for a result of the kernel. */
-  readonly scratch: number;
   readonly bodyBytes: number;
   readonly frameBytes: number;
   readonly versions: readonly LiveVersion[];
@@ -41,9 +40,8 @@ export class LiveStreams {
   constructor(states: readonly PlainState[], kind: Operator['kind']) {
     const bodyBytes = Math.max(...states.map(bodyBytesOf));
     const room = Math.ceil((bodyBytes * 1.1 + 2 * PAGE_BYTES) / PAGE_BYTES) * PAGE_BYTES;
-    this.memory = EngineMemory.reserve(2 * PAGE_BYTES + room * (states.length + DESTINATIONS));
-    this.scratch = PAGE_BYTES;
-    let next = 2 * PAGE_BYTES;
+    this.memory = EngineMemory.reserve(MAIN_BLOCK_BYTES + room * (states.length + DESTINATIONS));
+    let next = MAIN_BLOCK_BYTES;
     const take = (): number => {
       const address = next;
       next += room;

@@ -78,7 +78,7 @@ describe('npm run bench', () => {
     for (const line of lines) expect(line.samples).toBeGreaterThanOrEqual(7);
     for (const name of cases) {
       const subjects = lines.filter((line) => line.case === name).map((line) => line.subject);
-      expect(subjects).toContain(name.startsWith('view-body/') ? 'tidemark-typescript' : 'tidemark');
+      expect(subjects).toContain('tidemark');
       if (name.startsWith('checksum/')) continue;
       for (const rival of ['v8.serialize', 'json-base64', ...RIVAL_CODECS]) expect(subjects).toContain(rival);
     }
