@@ -33,7 +33,6 @@ export class EngineState {
         ? new TidemarkError('ERR_TIDEMARK_CLOSED', 'the engine is closed; open another one')
         : new TidemarkError(failure.code, failure.message, {
             cause: failure.cause ?? failure,
-            retryable: failure.retryable,
           });
     if (accepted !== undefined) error.accepted = accepted;
     return error;

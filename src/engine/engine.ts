@@ -21,15 +21,17 @@ import { CompletionReader } from './completion-reader.ts';
 import { Durability } from './durability.ts';
 import { EngineState } from './engine-state.ts';
 import type { Event, PushOptions } from './event.ts';
+import { checkPushOptions } from './event-checks.ts';
 import { computeFrontiers } from './frontiers.ts';
 import { Ingest, type Marks } from './ingest.ts';
 import { MainLoop } from './main-loop.ts';
 import { type EngineEvents, type EngineMetrics, emitSafely, sumMetrics } from './metrics.ts';
-import { type EngineOptions, invalidArgument, type ResolvedOptions, resolveOptions } from './options.ts';
+import { type EngineOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import type { RoutedStream, Router } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
 import { prepare, type Startup, startShards, startTimedOut } from './startup.ts';
 import type { StoreConnection } from './store-connection.ts';
+import { type Watchdog, watchOperators } from './watchdog.ts';
 import { writableOver } from './writable.ts';
 
 const ACCEPTED: Promise<void> = Promise.resolve();
@@ -53,6 +55,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   readonly #limits: BatchLimits;
   #closed: Promise<void> | undefined;
   #released: Promise<void> | undefined;
+  #watchdog: Watchdog | undefined;
   #readyWaiter: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #stored = { count: 0, bytes: 0 };
   #durable = { count: 0, bytes: 0 };
@@ -91,7 +94,9 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       isDurable: startup.connection !== undefined,
       release: (frame) => this.#shardOf(frame).returnFrame(frame.address, frame.bytes),
     });
-    for (const frame of startup.frames) this.#central.addDurable(frame);
+    for (const frame of startup.frames) {
+      if (startup.isTransient[frame.stream.shard] !== true) this.#central.addDurable(frame);
+    }
     this.#commits = this.#makePipeline();
     this.#requests = new CheckpointRequests(startup.shards);
     const completions = new CompletionReader(startup.memory, {
@@ -117,7 +122,8 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       central: this.#central,
       commits: this.#commits,
       ingest: this.#ingest,
-      onPressure: (shard, what) => emitSafely(this, 'pressure', { shard, what }),
+      // Later: a listener that pushes must come behind the event that is being accepted.
+      onPressure: (shard, what) => queueMicrotask(() => emitSafely(this, 'pressure', { shard, what })),
     });
   }
 
@@ -131,7 +137,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   push(events: Event | readonly Event[], options?: PushOptions): Promise<void> {
     try {
       this.#state.requireOpen();
-      const isDurable = this.#isDurablePush(options);
+      const isDurable = checkPushOptions(options, this.#connection !== undefined);
       if (Array.isArray(events)) return this.#pushAll(events as readonly Event[], isDurable);
       const event = events as Event;
       checkSingle(event, this.#router, this.#limits);
@@ -235,6 +241,10 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     try {
       await ready;
       this.#state.phase = 'open';
+      this.#watchdog = watchOperators(this.#shards, this.#router, {
+        timeoutMs: this.#options.operatorTimeoutMs,
+        onStuck: (error) => this.#fail(error),
+      });
     } catch (error) {
       await this.#release(false);
       throw error;
@@ -269,6 +279,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       }
       await this.#connection?.release();
       this.#loop.stop();
+      this.#watchdog?.stop();
     })();
     return this.#released;
   }
@@ -277,6 +288,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     if (!this.#state.fail(error)) return;
     const reason = (): Error => this.#state.rejection();
     this.#loop.stop();
+    this.#watchdog?.stop();
     this.#commits?.stop();
     this.#ingest.failAll();
     this.#durability.failAll(reason);
@@ -318,19 +330,6 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       if (error instanceof TidemarkError) error.accepted = events.length;
       throw error;
     }
-  }
-
-  #isDurablePush(options: PushOptions | undefined): boolean {
-    const until = options?.until ?? 'accepted';
-    if (until === 'accepted') return false;
-    if (until !== 'durable')
-      throw invalidArgument(`until must be 'accepted' or 'durable', got ${JSON.stringify(until)}`);
-    if (this.#connection === undefined) {
-      throw invalidArgument(
-        "until: 'durable' needs a directory or a store; this engine keeps checkpoints in memory only",
-      );
-    }
-    return true;
   }
 
   async #untilSettled(marks: Marks): Promise<void> {

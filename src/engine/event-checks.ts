@@ -2,8 +2,36 @@
 import { U64_MAX } from '../codec/u64.ts';
 import { TidemarkError } from '../error.ts';
 import { AT, recordBytes } from '../memory/ingest-ring.ts';
-import type { Event, U64 } from './event.ts';
+import type { Event, PushOptions, U64 } from './event.ts';
 import { invalidArgument } from './options.ts';
+
+/**
+ * Whether a push is to wait for durability.
+ * @throws ERR_TIDEMARK_INVALID_ARGUMENT
+ */
+export function checkPushOptions(options: PushOptions | undefined, isDurable: boolean): boolean {
+  if (options === undefined) return false;
+  // A mistaken option must not pass for the weaker promise.
+  if (options === null || typeof options !== 'object') {
+    throw invalidArgument(
+      `the options of push are an object such as { until: 'durable' }, got ${String(options)}`,
+    );
+  }
+  for (const key of Object.keys(options)) {
+    if (key !== 'until') throw invalidArgument(`unknown option of push ${key}; known is until`);
+  }
+  const { until = 'accepted' } = options;
+  if (until === 'accepted') return false;
+  if (until !== 'durable') {
+    throw invalidArgument(`until must be 'accepted' or 'durable', got ${JSON.stringify(until)}`);
+  }
+  if (!isDurable) {
+    throw invalidArgument(
+      "until: 'durable' needs a directory or a store; this engine keeps checkpoints in memory only",
+    );
+  }
+  return true;
+}
 
 /** Length of the payload in bytes. */
 export function payloadBytes(payload: Uint8Array | string): number {

@@ -85,7 +85,7 @@ export class SourceProgress {
 
   /** Where reading goes on; undefined: from the start. */
   get position(): bigint | undefined {
-    return this.greatestNext === undefined ? this.restored : BigInt(this.greatestNext);
+    return greater(this.restored, this.greatestNext);
   }
 
   /** `pending` is the least low of the source among frames that are not durable, if there is one. */
@@ -98,9 +98,7 @@ export class SourceProgress {
       if (progress.pushed !== progress.read) least = lesser(least, BigInt(progress.unreadLow));
     }
     if (least !== undefined) return least;
-    if (this.greatestNext === undefined) return this.restored;
-    const greatest = BigInt(this.greatestNext);
-    return this.restored !== undefined && this.restored > greatest ? this.restored : greatest;
+    return greater(this.restored, this.greatestNext);
   }
 
   #on(shard: number): ShardProgress {
@@ -126,6 +124,13 @@ export function computeFrontiers(
     if (frontier !== undefined) frontiers.set(source.name, frontier);
   }
   return frontiers;
+}
+
+/** What was reached before this life stays reached while it is replayed. */
+function greater(restored: bigint | undefined, next: U64 | undefined): bigint | undefined {
+  if (next === undefined) return restored;
+  const reached = BigInt(next);
+  return restored !== undefined && restored > reached ? restored : reached;
 }
 
 function lesser(a: bigint | undefined, b: bigint): bigint {

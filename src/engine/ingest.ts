@@ -133,7 +133,9 @@ export class Ingest {
 
   /** Drops what is done from the queue once that is most of it: to shift each would move all that wait. */
   #trim(): void {
-    if (this.#first < TRIM_MIN || this.#first * 2 < this.#queue.length) return;
+    // Nothing waits: nothing of what was pushed may be held.
+    const isDone = this.#first === this.#queue.length;
+    if (!isDone && (this.#first < TRIM_MIN || this.#first * 2 < this.#queue.length)) return;
     this.#queue = this.#queue.slice(this.#first);
     this.#first = 0;
   }

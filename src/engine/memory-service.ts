@@ -17,7 +17,10 @@ export function serveMemory(shard: ShardHandle, central: CentralStore): boolean 
   shard.memoryOwed -= freed;
   if (isFlushed && shard.flushReturns()) {
     if (shard.memoryOwed <= 0) shard.answerMemory(asked.request, false);
-    else if (!central.hasUnsettled(shard.index)) shard.answerMemory(asked.request, true);
+    // What the shard published before it asked may not have been read yet; it can become evictable.
+    else if (shard.completions.peek() === 0 && !central.hasUnsettled(shard.index)) {
+      shard.answerMemory(asked.request, true);
+    }
   }
   if (freed > 0) shard.wake();
   return isNew;

@@ -42,6 +42,10 @@ export interface EngineOptions {
   readonly maxStreams?: number | undefined;
   /** Sources at most. Default 4,096. */
   readonly maxSources?: number | undefined;
+  /** How long an operator may take for one event, in milliseconds, before the engine fails. Default 60,000. */
+  readonly operatorTimeoutMs?: number | undefined;
+  /** How long the store may take to open, in milliseconds. Default 120,000. */
+  readonly storeTimeoutMs?: number | undefined;
   /** How long the shards may take to load the operators and to restore, in milliseconds. Default 120,000. */
   readonly startTimeoutMs?: number | undefined;
   /** Folder of the worker entry files, for bundlers that lose them. Default: beside this package. */
@@ -61,6 +65,8 @@ export interface ResolvedOptions {
   readonly allowUnclaimedState: boolean;
   readonly maxStreams: number;
   readonly maxSources: number;
+  readonly operatorTimeoutMs: number;
+  readonly storeTimeoutMs: number;
   readonly startTimeoutMs: number;
   readonly workersUrl: URL | undefined;
 }
@@ -85,6 +91,8 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set([
   'allowUnclaimedState',
   'maxStreams',
   'maxSources',
+  'operatorTimeoutMs',
+  'storeTimeoutMs',
   'startTimeoutMs',
   'workersUrl',
 ]);
@@ -147,6 +155,8 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     allowUnclaimedState: boolean('allowUnclaimedState', options.allowUnclaimedState ?? false),
     maxStreams: integer('maxStreams', options.maxStreams ?? 1_000_000, 1, 2 ** 31 - 1),
     maxSources: integer('maxSources', options.maxSources ?? 4_096, 1, 2 ** 20),
+    operatorTimeoutMs: integer('operatorTimeoutMs', options.operatorTimeoutMs ?? 60_000, 1, 2 ** 31 - 1),
+    storeTimeoutMs: integer('storeTimeoutMs', options.storeTimeoutMs ?? 120_000, 1, 2 ** 31 - 1),
     startTimeoutMs: integer('startTimeoutMs', options.startTimeoutMs ?? 120_000, 1, 2 ** 31 - 1),
     workersUrl: resolveWorkersUrl(options.workersUrl),
   };
@@ -223,7 +233,7 @@ function resolveWorkersUrl(url: URL | undefined): URL | undefined {
 
 function section(value: unknown, known: ReadonlySet<string>, name: string): Record<string, unknown> {
   if (value === undefined) return {};
-  if (value === null || typeof value !== 'object')
+  if (value === null || typeof value !== 'object' || Array.isArray(value))
     throw invalidArgument(`${name} must be an object, got ${show(value)}`);
   refuseUnknown(value, known, `option ${name}.`);
   return value as Record<string, unknown>;

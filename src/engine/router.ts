@@ -101,7 +101,7 @@ export class Router {
 
 const hash = new Uint32Array(2);
 
-/** The shard of a stream: XXH64 of its name's UTF-8, modulo the number of shards. */
+/** The shard of a stream: the low 32 bits of the XXH64 of its name's UTF-8, modulo the number of shards. */
 export function shardOf(stream: string, shards: number): number {
   if (shards === 1) return 0;
   const bytes = encodeUtf8(stream, 'stream');

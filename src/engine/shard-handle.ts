@@ -4,7 +4,7 @@ import { fromErrorRecord, TidemarkError } from '../error.ts';
 import { ControlWords, ringShard } from '../memory/doorbells.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { completionRing, EntryConsumer, EntryProducer, returnRing } from '../memory/entry-rings.ts';
-import { IngestWriter } from '../memory/ingest-ring.ts';
+import { AT, IngestWriter } from '../memory/ingest-ring.ts';
 import { type ArenaLayout, WORD } from '../memory/layout.ts';
 import type { RestoredStreams, ShardOutcome, ShardTask } from '../shard/task.ts';
 import type { ShardMetrics } from './metrics.ts';
@@ -105,6 +105,17 @@ export class ShardHandle {
     }
     if (count > 0) this.#unreturned = this.#unreturned.slice(count);
     return this.#unreturned.length === 0;
+  }
+
+  /** The record that the shard is at, or was last at. */
+  get currentRecord(): { kind: number; index: number } {
+    const at = this.words.get(WORD.currentEvent) & (this.#arena.ingestBytes - 1);
+    const word = (this.#arena.ingest + at) >>> 2;
+    const { u32 } = this.#memory;
+    return {
+      kind: (u32[word + AT.kind / 4] as number) & 0xffff,
+      index: u32[word + AT.index / 4] as number,
+    };
   }
 
   /** The open request for memory: its number and the bytes wanted. */

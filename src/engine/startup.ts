@@ -2,15 +2,20 @@
 import { TidemarkError } from '../error.ts';
 import { EngineMemory } from '../memory/engine-memory.ts';
 import { type ArenaLayout, planArenas } from '../memory/layout.ts';
+import { checkContents } from '../recovery/contents.ts';
 import type { RecoveryReceipt } from '../recovery/receipt.ts';
 import { type PlacedCheckpoint, type Restored, restoreCheckpoints } from '../recovery/restore.ts';
 import { StoredFrame } from '../store/central-store.ts';
+import { withDeadline } from './deadline.ts';
 import { asStoreError } from './engine-state.ts';
 import { HEAP_BYTES_MIN, invalidArgument, type ResolvedOptions } from './options.ts';
 import { type RoutedStream, Router, shardOf } from './router.ts';
 import { ShardHandle } from './shard-handle.ts';
 import { connectStore, type StoreConnection } from './store-connection.ts';
 import { workerFile } from './worker-files.ts';
+
+/** How long a store that could not be opened is given to close, in milliseconds. */
+const ABANDON_MS = 5_000;
 
 export interface Startup {
   readonly memory: EngineMemory;
@@ -20,6 +25,8 @@ export interface Startup {
   readonly receipt: RecoveryReceipt;
   /** The restored checkpoints, by the order of their streams on each shard. */
   readonly frames: readonly StoredFrame[];
+  /** By shard: its frames leave memory as their streams are restored. */
+  readonly isTransient: readonly boolean[];
   readonly shardFile: string;
 }
 
@@ -29,17 +36,15 @@ export async function prepare(options: ResolvedOptions): Promise<Startup> {
   const { memory, arenas } = reserve(options);
   const connection = connectStore(options, memory);
   try {
-    const restored = await restore(memory, arenas, connection);
+    const restored = await restore(memory, arenas, { connection, timeoutMs: options.storeTimeoutMs });
     const router = new Router(options.shards);
     for (const [source, position] of restored.receipt.positions) router.addSource(source, position);
     const frames = restored.placed.map((checkpoint) => frameOf(router, checkpoint));
     const shards = arenas.map((arena, index) => new ShardHandle(memory, arena, index));
-    return { memory, router, shards, connection, receipt: restored.receipt, frames, shardFile };
+    const { receipt, isTransient } = restored;
+    return { memory, router, shards, connection, receipt, frames, isTransient, shardFile };
   } catch (error) {
-    await connection?.store.close().catch(() => {
-      // The first error is the one that tells; a store that failed to open may refuse to close.
-    });
-    await connection?.release();
+    await abandon(connection);
     throw asStoreError(error);
   }
 }
@@ -59,6 +64,7 @@ export function startShards(startup: Startup, options: ResolvedOptions, onEnd: (
           names: frames.map((frame) => frame.stream.name),
           addresses: Uint32Array.from(frames, (frame) => frame.address),
           bytes: Uint32Array.from(frames, (frame) => frame.bytes),
+          isTransient: startup.isTransient[shard.index] === true,
         },
       },
       onEnd,
@@ -88,12 +94,18 @@ function reserve(options: ResolvedOptions): { memory: EngineMemory; arenas: read
 async function restore(
   memory: EngineMemory,
   arenas: readonly ArenaLayout[],
-  connection: StoreConnection | undefined,
+  from: { connection: StoreConnection | undefined; timeoutMs: number },
 ): Promise<Restored> {
+  const { connection, timeoutMs } = from;
   if (connection === undefined) {
-    return { placed: [], receipt: { generation: 1n, streams: [], lost: [], positions: new Map() } };
+    return {
+      placed: [],
+      isTransient: [],
+      receipt: { generation: 1n, streams: [], lost: [], positions: new Map() },
+    };
   }
-  const contents = await connection.store.open();
+  const opening = connection.store.open();
+  const contents = checkContents(await withDeadline(opening, timeoutMs, () => storeTimedOut(timeoutMs)));
   return restoreCheckpoints(memory, arenas, {
     contents,
     shardOf: (stream) => shardOf(stream, arenas.length),
@@ -107,6 +119,21 @@ function frameOf(router: Router, checkpoint: PlacedCheckpoint): StoredFrame {
   stream.hasEvents = true;
   const { sequence, address, bytes } = checkpoint;
   return new StoredFrame(stream, { sequence, address, bytes, seen: 0, lows: [] });
+}
+
+/** Closes what did not open. The error that was first is the one that tells, so none is thrown here. */
+async function abandon(connection: StoreConnection | undefined): Promise<void> {
+  if (connection === undefined) return;
+  const late = (): Error => storeTimedOut(ABANDON_MS);
+  await withDeadline(connection.store.close(), ABANDON_MS, late).catch(() => undefined);
+  await connection.release();
+}
+
+function storeTimedOut(ms: number): TidemarkError {
+  return new TidemarkError(
+    'ERR_TIDEMARK_STORE_FAILED',
+    `the store was not ready within ${ms} ms; see why it does not answer, or raise storeTimeoutMs`,
+  );
 }
 
 /** The shards did not answer in time. */

@@ -57,7 +57,8 @@ export const AT = {
 } as const;
 
 export function recordBytes(headerBytes: number, contentBytes: number): number {
-  return (headerBytes + contentBytes + 7) & ~7;
+  // Not by a mask: contents may exceed what 32 bits hold, and must then be refused for what they are.
+  return Math.ceil((headerBytes + contentBytes) / 8) * 8;
 }
 
 export class IngestWriter {

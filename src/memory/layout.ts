@@ -37,7 +37,7 @@ export const WORD = {
   ingestRelease: 2,
   /** Ring position of the event being processed, so that a crash tells which one it was (shard). */
   currentEvent: 3,
-  /** Counts loop turns (shard). */
+  /** Counts signs that no operator holds up the thread (shard). */
   heartbeat: 4,
   /** Entries ever published on the completion ring (shard). */
   completionWrite: 5,

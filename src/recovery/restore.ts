@@ -5,6 +5,10 @@
  *
  * The allocators here stand in for those of shards that have not started; a shard rebuilds its own from
  * the list of what it was given.
+ *
+ * A stream's image needs as much room again as its frame. Where the frames of a shard take little of its
+ * heap they stay in memory, as checkpoints to be read; where they take much, each leaves as soon as its
+ * stream is restored, so that whatever ran in a memory can be restored in it.
  */
 import { TidemarkError } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
@@ -15,8 +19,8 @@ import type { RecoveryReceipt, RestoredStream } from './receipt.ts';
 
 /** Copies under way at a time. */
 const COPIES_MAX = 256;
-/** Share of a heap that restored frames may take: their images need as much, and a checkpoint its room. */
-const HEAP_SHARE_MAX = 1 / 2;
+/** Up to this share of a heap, restored frames stay. */
+const STAY_SHARE_MAX = 1 / 3;
 
 /** A checkpoint in the heap of its shard. */
 export interface PlacedCheckpoint {
@@ -29,6 +33,8 @@ export interface PlacedCheckpoint {
 
 export interface Restored {
   readonly placed: readonly PlacedCheckpoint[];
+  /** By shard: its frames leave memory as their streams are restored. */
+  readonly isTransient: readonly boolean[];
   readonly receipt: RecoveryReceipt;
 }
 
@@ -65,15 +71,16 @@ export async function restoreCheckpoints(
     throw error;
   }
   const { generation, lost, frontiers } = contents.contents;
-  return { placed, receipt: { generation, streams, lost, positions: new Map(frontiers) } };
+  const isTransient = allocators.map(({ usedBytes, bytes }) => usedBytes > bytes * STAY_SHARE_MAX);
+  return { placed, isTransient, receipt: { generation, streams, lost, positions: new Map(frontiers) } };
 }
 
 function place(allocator: SlabAllocator, checkpoint: RestorableCheckpoint): number {
   const address = allocator.allocate(checkpoint.byteLength);
-  if (address !== 0 && allocator.usedBytes <= allocator.bytes * HEAP_SHARE_MAX) return address;
+  if (address !== 0) return address;
   throw new TidemarkError(
     'ERR_TIDEMARK_MEMORY_FULL',
-    `the checkpoints in the store need more than half of the ${allocator.bytes} bytes of a shard's memory (at stream '${checkpoint.stream}'); raise memory.bytes`,
+    `the newest checkpoints in the store need more than the ${allocator.bytes} bytes of a shard's memory (at stream '${checkpoint.stream}'); raise memory.bytes`,
   );
 }
 

@@ -105,7 +105,7 @@ export class ShardHeap {
     return address;
   }
 
-  freeImage(address: number, bytes: number): void {
+  free(address: number, bytes: number): void {
     this.#allocator.free(address, bytes);
   }
 

@@ -61,7 +61,6 @@ export class Shard {
   #now: number;
   #applied = 0;
   #dropped = 0;
-  #beats = 0;
 
   constructor(
     memory: EngineMemory,
@@ -96,7 +95,9 @@ export class Shard {
   start(restored: RestoredStreams): void {
     for (const [index, name] of restored.names.entries()) {
       const address = restored.addresses[index] as number;
-      this.#table.restoreStream(index, name, { address, bytes: restored.bytes[index] as number });
+      const bytes = restored.bytes[index] as number;
+      this.#table.restoreStream(index, name, { address, bytes });
+      if (restored.isTransient) this.#heap.free(address, bytes);
     }
     this.#heap.report();
     this.#completions.ready();
@@ -110,9 +111,9 @@ export class Shard {
   /** One turn; true if there was anything to do. @throws TidemarkError that ends the shard, ShardStopped */
   step(): boolean {
     this.#now = this.#clock.now();
-    this.#beats = (this.#beats + 1) | 0;
-    this.#words.set(WORD.heartbeat, this.#beats);
+    this.#waiting.beat();
     const returned = this.#heap.drainReturns();
+    const dropped = this.#dropped;
     const records = this.#drainRing();
     this.#triggers.fireDue(this.#now, this.#checkpoint);
     this.#checkpointWanted();
@@ -121,7 +122,8 @@ export class Shard {
     if (records > 0) this.#publishCounts();
     this.#heap.report();
     this.#ring.release();
-    const isNews = this.#completions.isNews;
+    // Duplicates let frontiers rise without a frame; while events keep coming, something else will tell.
+    const isNews = this.#completions.isNews || (this.#dropped > dropped && !this.#ring.hasMore);
     this.#completions.isNews = false;
     if (isNews || this.#isProducerWaiting()) this.#bell.ringMain();
     return records > 0 || returned > 0 || answered || isNews;
@@ -302,6 +304,7 @@ export class Shard {
   }
 
   readonly #checkpoint = (stream: ShardStream): void => {
+    this.#waiting.beat();
     const frame = writeFrame(this.#memory, stream, {
       createdAtMs: this.#clock.wallMs(),
       allocate: (bytes) => this.#heap.allocateFrame(bytes, stream.name),

@@ -95,7 +95,7 @@ export class StreamTable {
     const sources = stream.positions.map((position) => position.source);
     this.#giveImage(stream, withSource(sources, source));
     carryImage(this.#memory, stream, old);
-    this.#heap.freeImage(old.address, old.bytes);
+    this.#heap.free(old.address, old.bytes);
     return positionOf(stream, source) as SourcePosition;
   }
 

@@ -8,6 +8,8 @@ export interface RestoredStreams {
   readonly names: readonly string[];
   readonly addresses: Uint32Array;
   readonly bytes: Uint32Array;
+  /** The shard frees each frame once its stream is restored; else the frames stay, and main returns them. */
+  readonly isTransient: boolean;
 }
 
 export interface ShardTask {

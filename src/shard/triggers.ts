@@ -20,7 +20,7 @@ export class Triggers {
   readonly #pauseMs: number;
   readonly #byAge = new LinkedList<ShardStream>();
   readonly #byIdle = new LinkedList<ShardStream>();
-  /** Ordered by time: pauses are equally long and begin one after the other. */
+  /** Ends of pauses, one a stream, nearly ordered: pauses are equally long and begin one after the other. */
   #pauses: Pause[] = [];
   #firstPause = 0;
 
@@ -52,7 +52,7 @@ export class Triggers {
     stream.lastCheckpointAt = now;
     this.#byAge.remove(stream.ageLink);
     this.#byIdle.remove(stream.idleLink);
-    if (this.#pauseMs > 0) this.#pauses.push({ stream, since: now });
+    if (this.#pauseMs > 0 && !stream.isPauseQueued) this.#queuePause(stream, now);
   }
 
   /** Calls `checkpoint` for every stream that is due at `now`; it must end in `onCheckpoint`. */
@@ -107,13 +107,22 @@ export class Triggers {
     // The very expression of `dueTrigger`: rounding must not end a pause here that goes on there.
     while (pause !== undefined && now - pause.since >= this.#pauseMs) {
       this.#firstPause++;
-      if (dueTrigger(this.#policy, pause.stream, now) !== undefined) checkpoint(pause.stream);
+      const { stream } = pause;
+      stream.isPauseQueued = false;
+      // Checkpointed on demand within its pause, it pauses on; to be behind later ones makes it late at most.
+      if (this.#isPausing(stream, now)) this.#queuePause(stream, stream.lastCheckpointAt);
+      else if (dueTrigger(this.#policy, stream, now) !== undefined) checkpoint(stream);
       pause = this.#pauses[this.#firstPause];
     }
     if (this.#firstPause > 1_024 && this.#firstPause * 2 > this.#pauses.length) {
       this.#pauses = this.#pauses.slice(this.#firstPause);
       this.#firstPause = 0;
     }
+  }
+
+  #queuePause(stream: ShardStream, since: number): void {
+    stream.isPauseQueued = true;
+    this.#pauses.push({ stream, since });
   }
 
   #isPausing(stream: ShardStream, now: number): boolean {

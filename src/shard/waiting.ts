@@ -15,9 +15,17 @@ export class Waiting {
   readonly #words: ControlWords;
   readonly #bell: Pick<ShardBell, 'sleep' | 'ringMain'>;
 
+  #beats = 0;
+
   constructor(words: ControlWords, bell: Pick<ShardBell, 'sleep' | 'ringMain'>) {
     this.#words = words;
     this.#bell = bell;
+  }
+
+  /** Shows that the thread is not held up by an operator. */
+  beat(): void {
+    this.#beats = (this.#beats + 1) | 0;
+    this.#words.set(WORD.heartbeat, this.#beats);
   }
 
   get isStopped(): boolean {
@@ -28,6 +36,7 @@ export class Waiting {
   until(isReady: () => boolean): void {
     while (!isReady()) {
       if (this.isStopped) throw new ShardStopped();
+      this.beat();
       this.#bell.ringMain();
       this.#bell.sleep(SLEEP_MS_MAX, () => !isReady() && !this.isStopped);
     }

@@ -58,8 +58,6 @@ export class IndexedStream {
   readonly frames: StoredFrame[] = [];
   waiting: StoredFrame | undefined;
   writing: StoredFrame | undefined;
-  /** Something of the stream is in the durable store. */
-  isDurable = false;
 
   constructor(name: string, shard: number) {
     this.name = name;
@@ -111,7 +109,6 @@ export class CentralStore {
   /** A frame that the durable store had: restored into memory. */
   addDurable(frame: StoredFrame): void {
     frame.stream.frames.push(frame);
-    frame.stream.isDurable = true;
     this.frameCount++;
     this.frameBytes += frame.bytes;
     this.#makeEvictable(frame, 'durable');
@@ -152,7 +149,6 @@ export class CentralStore {
     for (const frame of frames) {
       const { stream } = frame;
       stream.writing = undefined;
-      stream.isDurable = true;
       this.#addUnsettled(stream.shard, -1);
       this.#makeEvictable(frame, 'durable');
       this.#retain(stream);

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { serveMemory } from '../../src/engine/memory-service.ts';
 import { ShardHandle } from '../../src/engine/shard-handle.ts';
 import { EngineMemory } from '../../src/memory/engine-memory.ts';
-import { EntryConsumer, returnRing } from '../../src/memory/entry-rings.ts';
-import { WORD } from '../../src/memory/layout.ts';
+import { completionRing, EntryConsumer, EntryProducer, returnRing } from '../../src/memory/entry-rings.ts';
+import { type ArenaLayout, WORD } from '../../src/memory/layout.ts';
 import { CentralStore, IndexedStream, StoredFrame } from '../../src/store/central-store.ts';
 import { arenaOf } from '../support/shard-harness.ts';
 
@@ -15,12 +15,14 @@ class Bench {
   readonly central: CentralStore;
   readonly #memory = EngineMemory.reserve(2 ** 20);
   readonly #returns: EntryConsumer;
+  readonly #arena: ArenaLayout;
   readonly capacity: number;
   #request = 0;
   #frames = 0;
 
   constructor(isDurable = true) {
     const arena = arenaOf(2 ** 20, 2 ** 12);
+    this.#arena = arena;
     this.handle = new ShardHandle(this.#memory, arena, 0);
     this.#returns = new EntryConsumer(this.#memory, returnRing(arena));
     this.capacity = arena.returnEntries;
@@ -42,6 +44,18 @@ class Bench {
 
   addWaiting(): void {
     this.central.add(this.#frame());
+  }
+
+  /** As the shard publishes something that main then reads. */
+  publish(): { read: () => void } {
+    const completions = new EntryProducer(this.#memory, completionRing(this.#arena));
+    if (completions.reserve() === 0) throw new Error('the completion ring is full');
+    completions.publish();
+    return {
+      read: () => {
+        if (this.handle.completions.peek() !== 0) this.handle.completions.consume();
+      },
+    };
   }
 
   /** As the shard asks. */
@@ -77,6 +91,17 @@ class Bench {
 }
 
 describe('a request for memory', () => {
+  test('is not denied while what the shard published before it has not been read', () => {
+    const bench = new Bench();
+    const published = bench.publish();
+    bench.ask(100);
+    bench.serve();
+    expect(bench.answer).toBe('open');
+    published.read();
+    bench.serve();
+    expect(bench.answer).toBe('denied');
+  });
+
   test('that does not exist is not answered', () => {
     const bench = new Bench();
     bench.addDurable(3);

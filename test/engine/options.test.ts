@@ -58,6 +58,8 @@ describe('defaults', () => {
       allowUnclaimedState: false,
       maxStreams: 1_000_000,
       maxSources: 4_096,
+      operatorTimeoutMs: 60_000,
+      storeTimeoutMs: 120_000,
       startTimeoutMs: 120_000,
       workersUrl: undefined,
     });
@@ -120,6 +122,8 @@ test('limits are accepted up to their bounds', () => {
     checkpoint: { everyEvents: 1, everyMs: 1, everyBytes: 1, idleMs: 0, minPauseMs: 0 },
     maxStreams: 1,
     maxSources: 1,
+    operatorTimeoutMs: 2,
+    storeTimeoutMs: 3,
     startTimeoutMs: 1,
     onPoison: 'fail',
     store,

@@ -8,7 +8,12 @@ import { runShard } from '../../src/shard/run.ts';
 import type { ShardOutcome } from '../../src/shard/task.ts';
 import { arenaOf } from '../support/shard-harness.ts';
 
-const NOTHING = { names: [], addresses: new Uint32Array(0), bytes: new Uint32Array(0) };
+const NOTHING = {
+  names: [],
+  addresses: new Uint32Array(0),
+  bytes: new Uint32Array(0),
+  isTransient: false,
+};
 
 function moduleOf(source: string): string {
   return `data:text/javascript,${encodeURIComponent(source)}`;

@@ -155,13 +155,13 @@ describe('a batch', () => {
     expect(central.take(ALL)).toEqual({ frames: [], through: 5 });
   });
 
-  test('marks its frames as being written, and makes their streams durable once settled', () => {
+  test('marks its frames as being written, and makes them durable once settled', () => {
     const central = bench();
     const frame = central.add(0, 1);
     const { frames } = central.take(ALL);
-    expect([frame.state, frame.stream.writing, frame.stream.isDurable]).toEqual(['writing', frame, false]);
+    expect([frame.state, frame.stream.writing]).toEqual(['writing', frame]);
     central.settle(frames);
-    expect([frame.state, frame.stream.writing, frame.stream.isDurable]).toEqual(['durable', undefined, true]);
+    expect([frame.state, frame.stream.writing]).toEqual(['durable', undefined]);
   });
 });
 
@@ -183,7 +183,6 @@ describe('eviction', () => {
     central.settle(central.take(ALL).frames);
     expect(central.evict(0, 1)).toBe(10);
     expect(central.streams[0]?.newest).toBeUndefined();
-    expect(central.streams[0]?.isDurable).toBe(true);
     const next = central.add(0, 10);
     expect(central.streams[0]?.newest).toBe(next);
     central.check();
@@ -192,7 +191,7 @@ describe('eviction', () => {
   test('takes frames that were restored', () => {
     const central = bench();
     const frame = central.restore(0, 10);
-    expect(frame.stream.isDurable).toBe(true);
+    expect(frame.state).toBe('durable');
     expect(central.evict(0, 1)).toBe(10);
     expect(central.released).toEqual([frame]);
   });

@@ -19,6 +19,7 @@ import { type ArenaLayout, heapRegion, planArenas, WORD, type Word } from '../..
 import { SlabAllocator } from '../../src/memory/slab-allocator.ts';
 import type { OperatorFactory } from '../../src/shard/operator.ts';
 import { Shard } from '../../src/shard/shard.ts';
+import type { RestoredStreams } from '../../src/shard/task.ts';
 
 export class FakeClock implements Clock {
   ms = 1_000;
@@ -117,7 +118,7 @@ export class ShardHarness {
   rings = 0;
   readonly #completions: EntryConsumer;
   readonly #returns: EntryProducer;
-  readonly #restored: { names: string[]; addresses: Uint32Array; bytes: Uint32Array };
+  readonly #restored: RestoredStreams;
 
   constructor(options: HarnessOptions) {
     const memoryBytes = options.memoryBytes ?? 2 ** 20;
@@ -339,7 +340,7 @@ function placeFrames(
   memory: EngineMemory,
   arena: ArenaLayout,
   frames: readonly RestoredFrame[],
-): { names: string[]; addresses: Uint32Array; bytes: Uint32Array } {
+): RestoredStreams {
   const allocator = new SlabAllocator(heapRegion(arena, memory.buffer));
   const addresses = frames.map(({ frame }) => {
     const address = allocator.allocate(frame.length);
@@ -351,6 +352,7 @@ function placeFrames(
     names: frames.map(({ stream }) => stream),
     addresses: Uint32Array.from(addresses),
     bytes: Uint32Array.from(frames, ({ frame }) => frame.length),
+    isTransient: false,
   };
 }
 
