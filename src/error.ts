@@ -41,7 +41,7 @@ export class TidemarkError extends Error {
   readonly code: ErrorCode;
   readonly retryable: boolean;
   /** On a rejected `push` of an array: how many of its events were accepted. */
-  accepted?: number;
+  declare accepted?: number;
 
   constructor(code: ErrorCode, message: string, options: TidemarkErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
