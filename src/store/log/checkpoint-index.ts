@@ -57,10 +57,6 @@ export class CheckpointIndex {
     this.weigh = weigh;
   }
 
-  get streamCount(): number {
-    return this.heads.size;
-  }
-
   streams(): IterableIterator<string> {
     return this.heads.keys();
   }

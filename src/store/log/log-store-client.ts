@@ -16,7 +16,6 @@ import type {
   RestorableCheckpoint,
   StoreContents,
 } from '../contract.ts';
-import type { LogStatistics } from './log-store.ts';
 import {
   type FrameTable,
   fromFrontierList,
@@ -135,11 +134,6 @@ export class LogStoreClient implements CheckpointStore {
     this.#streamNumbers.delete(stream);
     const known = number === undefined ? {} : { number };
     await this.#request('done', { type: 'forget', stream, ...known });
-  }
-
-  async statistics(): Promise<LogStatistics> {
-    const { statistics } = await this.#request('statistics', { type: 'statistics' });
-    return statistics;
   }
 
   close(): Promise<void> {

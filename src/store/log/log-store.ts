@@ -31,20 +31,6 @@ export interface LogBatch {
   readonly generation: bigint;
 }
 
-export interface LogStatistics {
-  /** Of all files of the log. */
-  readonly diskBytes: number;
-  readonly diskBytesMax: number;
-  readonly segments: number;
-  readonly freeSegments: number;
-  readonly streams: number;
-  /** Of the records of all checkpoints that are kept. */
-  readonly liveBytes: number;
-  /** Since opening, what compaction carried included. */
-  readonly bytesWritten: number;
-  readonly commits: number;
-}
-
 export interface CheckpointTime {
   readonly sequence: bigint;
   readonly createdAtMs: number;
@@ -55,8 +41,6 @@ export interface LogStoreInput {
   readonly limits: LogLimits;
   readonly writer: LogWriter;
   readonly lock: DirectoryLock;
-  /** Bytes of files that are not segments. */
-  readonly fixedBytes: number;
   readonly capacityBytes: number;
   /** Makes the state of a clean end durable in the superblock. */
   readonly seal: (writer: LogWriter) => void;
@@ -188,20 +172,6 @@ export class LogStore {
     if (segments.isReady && segments.isReserveWhole) return false;
     const garbage = segments.liveSize - segments.room - liveBytes;
     return garbage >= 2 * this.input.limits.segmentBytes && this.compactStep();
-  }
-
-  statistics(): LogStatistics {
-    const { segments, commits, bytesWritten } = this.writer;
-    return {
-      diskBytes: segments.diskBytes + this.input.fixedBytes,
-      diskBytesMax: this.input.limits.diskBytes,
-      segments: segments.live.length,
-      freeSegments: segments.freeCount,
-      streams: this.index.streamCount,
-      liveBytes: this.index.liveBytes,
-      bytesWritten,
-      commits,
-    };
   }
 
   /** Ends the use of the directory. Nothing is lost without it; with it, a damaged last commit can be told. */

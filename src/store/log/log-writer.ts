@@ -48,7 +48,6 @@ export class LogWriter {
   carryCommit: number;
   settledCommit: number;
   /** Since opening. */
-  commits = 0;
   bytesWritten = 0;
   private failure: TidemarkError | undefined;
   private readonly encoder = new CommitEncoder();
@@ -139,7 +138,6 @@ export class LogWriter {
     segments.appendAt = start + length;
     this.lastCommit = number;
     this.frontiers = record.frontiers;
-    this.commits += 1;
     this.bytesWritten += length;
     for (const [i, frame] of frames.entries()) {
       const { stream, sequence, generation, bytes } = frame;

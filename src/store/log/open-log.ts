@@ -114,7 +114,7 @@ function resume(opening: Opening, onDisk: DirectoryOnDisk, lock: DirectoryLock):
   const state = { fileSystem, clock, segments, index, generation, frontiers, lastCommit, carryCommit };
   const writer = new LogWriter({ ...state, settledCommit });
   const seal = (sealed: LogWriter): void => superblocks.write(sealed);
-  const store = new LogStore({ ports, limits, writer, lock, fixedBytes, capacityBytes, seal });
+  const store = new LogStore({ ports, limits, writer, lock, capacityBytes, seal });
   if (recovered.lowered) settle(writer, recovered.settledCommit);
   const { fellBack, lost, damage } = recovered;
   return { store, generation: BigInt(generation), frontiers, fellBack, lost, damage };

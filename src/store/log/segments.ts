@@ -103,10 +103,6 @@ export class Segments {
     return totalSize(this.live);
   }
 
-  get freeCount(): number {
-    return this.free.length;
-  }
-
   /** Bytes left in the head. */
   get room(): number {
     return this.head === undefined ? 0 : this.head.size - this.appendAt;

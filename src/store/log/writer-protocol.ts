@@ -4,7 +4,6 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorRecord } from '../../error.ts';
-import type { LogStatistics } from './log-store.ts';
 import type { LogOptions } from './options.ts';
 
 /** What the store writer's thread is started with. */
@@ -82,7 +81,6 @@ export type WriterRequest =
       /** The number that the stream had, if any; it is not used again. */
       readonly number?: number;
     }
-  | { readonly type: 'statistics'; readonly request: number }
   | { readonly type: 'close'; readonly request: number };
 
 /** The newest good checkpoint of each stream, a column for each fact. */
@@ -122,8 +120,7 @@ export type WriterReply =
       readonly sequences: BigUint64Array;
       readonly createdAtMs: Float64Array;
     }
-  | { readonly type: 'streams'; readonly request: number; readonly names: NameList }
-  | { readonly type: 'statistics'; readonly request: number; readonly statistics: LogStatistics };
+  | { readonly type: 'streams'; readonly request: number; readonly names: NameList };
 
 export function toNameList(names: readonly string[]): NameList {
   const lengths = new Uint32Array(names.length);

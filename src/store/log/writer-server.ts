@@ -130,8 +130,6 @@ class WriterServer {
         if (message.number !== undefined) this.streams.delete(message.number);
         this.opening().forget(message.stream);
         return { type: 'done', request };
-      case 'statistics':
-        return { type: 'statistics', request, statistics: this.opening().statistics() };
       case 'close':
         this.store?.close();
         return { type: 'done', request };

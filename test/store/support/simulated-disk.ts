@@ -37,6 +37,7 @@ export class SimulatedDisk implements FileSystem {
   before: (operation: Operation, path: string) => void = () => {};
   /** The greatest sum of file sizes there ever was. */
   bytesMax = 0;
+  bytesWritten = 0;
   private names = new Map<string, SimulatedFile>();
   private durableNames = new Map<string, SimulatedFile>();
   /** Changes of names since the directory was synced, in order. */
@@ -87,6 +88,7 @@ export class SimulatedDisk implements FileSystem {
     }
     for (let sector = Math.floor(position / SECTOR); sector * SECTOR < end; sector++) file.dirty.add(sector);
     this.bytesMax = Math.max(this.bytesMax, this.usedBytes());
+    this.bytesWritten += end - position;
     return end - position;
   }
 
