@@ -39,12 +39,6 @@ export class Progress {
     this.#timer.unref();
   }
 
-  /** Writes a line above the bar. */
-  note(line: string): void {
-    this.#clear();
-    this.#stderr.write(`${line}\n`);
-  }
-
   end(): void {
     clearInterval(this.#timer);
     this.#clear();

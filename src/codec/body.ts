@@ -85,11 +85,6 @@ export function writeBody(plan: BodyPlan, target: Uint8Array, view: DataView, at
   return next;
 }
 
-/** Length in bytes of the body of `state`. */
-export function bodyByteLength(state: BodyState): number {
-  return planBody(state).byteLength;
-}
-
 /**
  * The canonical body of `state`, in memory of its own.
  * @throws ERR_TIDEMARK_INVALID_ARGUMENT when a name, a state or an offset cannot be written

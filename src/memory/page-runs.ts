@@ -69,17 +69,6 @@ export class PageRuns {
     this.freePages += count;
   }
 
-  /** Pages of the longest free run; walks the lists, so not for hot paths. */
-  longestRun(): number {
-    let longest = 0;
-    for (let list = this.#heads.length - 1; list >= 0 && longest === 0; list--) {
-      for (let run = this.#head(list); run !== NONE; run = this.#next[run] as number) {
-        longest = Math.max(longest, this.#length(run));
-      }
-    }
-    return Math.max(longest, this.#topPages());
-  }
-
   #find(count: number): number {
     const exact = listOf(count);
     let tries = FIT_TRIES;
