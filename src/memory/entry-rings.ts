@@ -39,87 +39,79 @@ export const ENTRY = {
   count: 14,
 } as const;
 
-export class EntryProducer {
-  readonly #memory: EngineMemory;
-  readonly #base: number;
-  readonly #entries: number;
-  readonly #entryBytes: number;
-  readonly #writeWord: number;
-  readonly #readWord: number;
-  #write: number;
-  #read: number;
+export interface EntryRing {
+  /** Byte address of the first entry. */
+  readonly base: number;
+  /** A power of two. */
+  readonly entries: number;
+  readonly entryBytes: number;
+  readonly writeWord: number;
+  readonly readWord: number;
+}
 
-  constructor(
-    memory: EngineMemory,
-    ring: { base: number; entries: number; entryBytes: number; writeWord: number; readWord: number },
-  ) {
-    this.#memory = memory;
+/** What both ends know. Each moves its own index and loads the other's when it has run out. */
+abstract class RingEnd {
+  protected readonly memory: EngineMemory;
+  protected readonly entries: number;
+  protected readonly writeWord: number;
+  protected readonly readWord: number;
+  protected write: number;
+  protected read: number;
+  readonly #base: number;
+  readonly #entryBytes: number;
+
+  constructor(memory: EngineMemory, ring: EntryRing) {
+    this.memory = memory;
+    this.entries = ring.entries;
+    this.writeWord = ring.writeWord;
+    this.readWord = ring.readWord;
     this.#base = ring.base;
-    this.#entries = ring.entries;
     this.#entryBytes = ring.entryBytes;
-    this.#writeWord = ring.writeWord;
-    this.#readWord = ring.readWord;
-    this.#write = Atomics.load(memory.i32, ring.writeWord);
-    this.#read = Atomics.load(memory.i32, ring.readWord);
+    this.write = Atomics.load(memory.i32, ring.writeWord);
+    this.read = Atomics.load(memory.i32, ring.readWord);
   }
 
+  /** u32 index of the first word of the entry at `index`. */
+  protected wordOf(index: number): number {
+    return (this.#base + (index & (this.entries - 1)) * this.#entryBytes) >>> 2;
+  }
+}
+
+export class EntryProducer extends RingEnd {
   /** u32 index of the next entry's first word, or 0 while the ring is full. */
   reserve(): number {
-    if ((this.#write - this.#read) >>> 0 >= this.#entries) {
-      this.#read = Atomics.load(this.#memory.i32, this.#readWord);
-      if ((this.#write - this.#read) >>> 0 >= this.#entries) return 0;
+    if ((this.write - this.read) >>> 0 >= this.entries) {
+      this.read = Atomics.load(this.memory.i32, this.readWord);
+      if ((this.write - this.read) >>> 0 >= this.entries) return 0;
     }
-    return (this.#base + (this.#write & (this.#entries - 1)) * this.#entryBytes) >>> 2;
+    return this.wordOf(this.write);
   }
 
   /** Publishes the entry that `reserve` returned. */
   publish(): void {
-    this.#write = (this.#write + 1) | 0;
-    Atomics.store(this.#memory.i32, this.#writeWord, this.#write);
+    this.write = (this.write + 1) | 0;
+    Atomics.store(this.memory.i32, this.writeWord, this.write);
   }
 }
 
-export class EntryConsumer {
-  readonly #memory: EngineMemory;
-  readonly #base: number;
-  readonly #entries: number;
-  readonly #entryBytes: number;
-  readonly #writeWord: number;
-  readonly #readWord: number;
-  #write: number;
-  #read: number;
-
-  constructor(
-    memory: EngineMemory,
-    ring: { base: number; entries: number; entryBytes: number; writeWord: number; readWord: number },
-  ) {
-    this.#memory = memory;
-    this.#base = ring.base;
-    this.#entries = ring.entries;
-    this.#entryBytes = ring.entryBytes;
-    this.#writeWord = ring.writeWord;
-    this.#readWord = ring.readWord;
-    this.#write = Atomics.load(memory.i32, ring.writeWord);
-    this.#read = Atomics.load(memory.i32, ring.readWord);
-  }
-
+export class EntryConsumer extends RingEnd {
   /** u32 index of the oldest entry's first word, or 0 when there is none. */
   peek(): number {
-    if (this.#read === this.#write) {
-      this.#write = Atomics.load(this.#memory.i32, this.#writeWord);
-      if (this.#read === this.#write) return 0;
+    if (this.read === this.write) {
+      this.write = Atomics.load(this.memory.i32, this.writeWord);
+      if (this.read === this.write) return 0;
     }
-    return (this.#base + (this.#read & (this.#entries - 1)) * this.#entryBytes) >>> 2;
+    return this.wordOf(this.read);
   }
 
   /** Gives the place of the entry that `peek` returned back to the producer. */
   consume(): void {
-    this.#read = (this.#read + 1) | 0;
-    Atomics.store(this.#memory.i32, this.#readWord, this.#read);
+    this.read = (this.read + 1) | 0;
+    Atomics.store(this.memory.i32, this.readWord, this.read);
   }
 }
 
-export function completionRing(arena: ArenaLayout) {
+export function completionRing(arena: ArenaLayout): EntryRing {
   return {
     base: arena.completion,
     entries: arena.completionEntries,
@@ -129,7 +121,7 @@ export function completionRing(arena: ArenaLayout) {
   };
 }
 
-export function returnRing(arena: ArenaLayout) {
+export function returnRing(arena: ArenaLayout): EntryRing {
   return {
     base: arena.returns,
     entries: arena.returnEntries,
