@@ -102,6 +102,20 @@ describe('documents', () => {
     expect(missing).toEqual([]);
   });
 
+  test.each([
+    ['src/engine/options.ts', 'EngineOptions', (name: string) => `| \`${name}`],
+    ['src/engine/metrics.ts', 'EngineEvents', (name: string) => `| \`${name}\` |`],
+    ['src/store/contract.ts', 'CheckpointStore', (name: string) => `\`${name}`],
+    ['src/store/contract.ts', 'StoreContents', (name: string) => name],
+    ['src/store/contract.ts', 'RestorableCheckpoint', (name: string) => name],
+  ])('README has all of %s: %s', (path, name, shown) => {
+    const { code } = sources.find((file) => file.path === path)!;
+    const members = code.split(`interface ${name} {`)[1]!.split('\n}')[0]!;
+    const names = [...members.matchAll(/^ {2}(?:readonly )?(\w+)\??[:(]/gm)].map(([, member]) => member!);
+    expect(names.length).toBeGreaterThan(3);
+    expect(names.filter((member) => !readme.includes(shown(member)))).toEqual([]);
+  });
+
   test('every document that README links to is in the package', () => {
     const { files }: { files: string[] } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
     const documents = linksIn(readme).filter((path) => path.endsWith('.md'));
