@@ -156,11 +156,6 @@ export class IngestReader {
     this.#read = Atomics.load(memory.i32, this.#readWord);
   }
 
-  /** Index of the next record to be read. */
-  get position(): number {
-    return this.#read;
-  }
-
   /** Address of the next record, or 0 when all that is published has been read. */
   next(): number {
     for (;;) {
@@ -175,7 +170,7 @@ export class IngestReader {
     }
   }
 
-  /** Names the record at `position` as the one being processed; a plain store, read after a crash only. */
+  /** Names the next record as the one being processed; a plain store, read after a crash only. */
   markCurrent(): void {
     this.#memory.i32[this.#currentWord] = this.#read;
   }
