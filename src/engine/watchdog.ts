@@ -57,7 +57,7 @@ export function watchOperators(
 ): Watchdog {
   const { timeoutMs } = watch;
   const onStuck = (shard: ShardHandle): void => watch.onStuck(operatorStuck(shard, router, timeoutMs));
-  return new Watchdog(shards, { timeoutMs, now: systemClock.now, onStuck });
+  return new Watchdog(shards, { timeoutMs, now: () => systemClock.now(), onStuck });
 }
 
 function operatorStuck(shard: ShardHandle, router: Router, timeoutMs: number): TidemarkError {
