@@ -87,10 +87,20 @@ export class EntryProducer extends RingEnd {
     return this.wordOf(this.write);
   }
 
-  /** Publishes the entry that `reserve` returned. */
-  publish(): void {
+  /** Keeps the entry that `reserve` returned for the next `flush`. */
+  stage(): void {
     this.write = (this.write + 1) | 0;
+  }
+
+  /** Publishes all that is staged, at once. */
+  flush(): void {
     Atomics.store(this.memory.i32, this.writeWord, this.write);
+  }
+
+  /** Publishes the entry that `reserve` returned, and what is staged before it. */
+  publish(): void {
+    this.stage();
+    this.flush();
   }
 }
 

@@ -1,4 +1,8 @@
-/** What a shard tells the main thread, entry by entry, in the order in which it happened. */
+/**
+ * What a shard tells the main thread, entry by entry, in the order in which it happened. Main sees the
+ * entries of a turn at once: a frame together with the progress of its sources, so that the frontier of the
+ * commit which takes it is exact. Only a shard that has to wait shows what it has told so far.
+ */
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { COMPLETION, completionRing, ENTRY, EntryProducer } from '../memory/entry-rings.ts';
 import type { ArenaLayout } from '../memory/layout.ts';
@@ -24,7 +28,7 @@ export class Completions {
   ready(): void {
     const at = this.#reserve();
     this.#u32[at + ENTRY.kind] = COMPLETION.ready;
-    this.#publish();
+    this.#stageNews();
   }
 
   /** A low of the frame that is published next. */
@@ -35,7 +39,7 @@ export class Completions {
     this.#u32[at + ENTRY.source] = position.source.index;
     this.#u32[at + ENTRY.offset] = position.lowLow;
     this.#u32[at + ENTRY.offset + 1] = position.lowHigh;
-    this.#ring.publish();
+    this.#ring.stage();
   }
 
   /** `sequenceWord` is the u32 index of the image's sequence. */
@@ -48,7 +52,7 @@ export class Completions {
     this.#u32[at + ENTRY.address] = frame.address;
     this.#u32[at + ENTRY.bytes] = frame.bytes;
     this.#count(at + ENTRY.seen, stream.seen);
-    this.#publish();
+    this.#stageNews();
   }
 
   covered(stream: ShardStream): void {
@@ -56,7 +60,7 @@ export class Completions {
     this.#u32[at + ENTRY.kind] = COMPLETION.covered;
     this.#u32[at + ENTRY.index] = stream.index;
     this.#count(at + ENTRY.seen, stream.seen);
-    this.#publish();
+    this.#stageNews();
   }
 
   source(source: ShardSource): void {
@@ -72,19 +76,24 @@ export class Completions {
     this.#u32[at + ENTRY.lastOffset + 1] = source.lastHigh;
     this.#count(at + ENTRY.count, source.readEvents);
     // Progress alone can wait until main looks for something else.
-    this.#ring.publish();
+    this.#ring.stage();
   }
 
   checkpointed(request: number): void {
     const at = this.#reserve();
     this.#u32[at + ENTRY.kind] = COMPLETION.checkpointed;
     this.#u32[at + ENTRY.index] = request >>> 0;
-    this.#publish();
+    this.#stageNews();
   }
 
   #count(word: number, value: number): void {
     this.#u32[word] = value % U32;
     this.#u32[word + 1] = Math.floor(value / U32);
+  }
+
+  /** Lets main see what was told since the last time. */
+  flush(): void {
+    this.#ring.flush();
   }
 
   /** Main may be late, but it never refuses: the shard waits for room. */
@@ -98,8 +107,8 @@ export class Completions {
     return at;
   }
 
-  #publish(): void {
-    this.#ring.publish();
+  #stageNews(): void {
+    this.#ring.stage();
     this.isNews = true;
   }
 }

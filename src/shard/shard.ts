@@ -3,12 +3,12 @@
  * it; `step` is one turn of its loop and needs no thread of its own.
  *
  * Order within a turn, which the main thread relies on:
- * 1. events, with a frame published (its lows first) as soon as one is due;
+ * 1. events, with a frame told (its lows first) as soon as one is due;
  * 2. frames that are due by time or awaited;
  * 3. the progress of every source touched — after the frames, so that a raised low is never seen before
  *    the frame that raised it: until then the frontier that main computes is too low, which is safe;
  * 4. the answer to a request to checkpoint everything — after both;
- * 5. release of the ring, then the bell.
+ * 5. all of it becomes visible at once, the ring is released, then the bell.
  */
 import type { Clock } from '../clock.ts';
 import type { ControlWords, ShardBell } from '../memory/doorbells.ts';
@@ -86,6 +86,7 @@ export class Shard {
       allowUnclaimedState: task.allowUnclaimedState,
     });
     this.#completions = new Completions(memory, task.arena, this.#waiting);
+    this.#waiting.onWait = () => this.#completions.flush();
     this.#triggers = new Triggers(task.policy);
     this.#event = new ShardEvent(memory);
     this.#now = ports.clock.now();
@@ -101,6 +102,7 @@ export class Shard {
     }
     this.#heap.report();
     this.#completions.ready();
+    this.#completions.flush();
     this.#bell.ringMain();
   }
 
@@ -121,6 +123,7 @@ export class Shard {
     this.#reportSources();
     if (records > 0) this.#publishCounts();
     this.#heap.report();
+    this.#completions.flush();
     this.#ring.release();
     // Duplicates let frontiers rise without a frame; while events keep coming, something else will tell.
     const isNews = this.#completions.isNews || (this.#dropped > dropped && !this.#ring.hasMore);

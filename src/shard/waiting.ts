@@ -15,6 +15,8 @@ export class Waiting {
   readonly #words: ControlWords;
   readonly #bell: Pick<ShardBell, 'sleep' | 'ringMain'>;
 
+  /** Called before each wait: main has to see what the shard holds back, or it may have nothing to answer with. */
+  onWait: () => void = () => undefined;
   #beats = 0;
 
   constructor(words: ControlWords, bell: Pick<ShardBell, 'sleep' | 'ringMain'>) {
@@ -37,6 +39,7 @@ export class Waiting {
     while (!isReady()) {
       if (this.isStopped) throw new ShardStopped();
       this.beat();
+      this.onWait();
       this.#bell.ringMain();
       this.#bell.sleep(SLEEP_MS_MAX, () => !isReady() && !this.isStopped);
     }
