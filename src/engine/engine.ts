@@ -18,6 +18,7 @@ import { type BatchLimits, checkBatch, checkSingle } from './batch-checks.ts';
 import { CheckpointRequests } from './checkpoint-requests.ts';
 import { CommitPipeline } from './commit-pipeline.ts';
 import { CompletionReader } from './completion-reader.ts';
+import { withDeadline } from './deadline.ts';
 import { Durability } from './durability.ts';
 import { EngineState } from './engine-state.ts';
 import type { Event, PushOptions } from './event.ts';
@@ -236,21 +237,21 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     });
     this.#loop.plan();
     startShards(startup, this.#options, (error) => this.#fail(error));
-    const { startTimeoutMs } = this.#options;
-    const timer = setTimeout(() => this.#fail(startTimedOut(startTimeoutMs)), startTimeoutMs);
+    const { startTimeoutMs, operatorTimeoutMs } = this.#options;
     try {
-      await ready;
-      this.#state.phase = 'open';
-      this.#watchdog = watchOperators(this.#shards, this.#router, {
-        timeoutMs: this.#options.operatorTimeoutMs,
-        onStuck: (error) => this.#fail(error),
-      });
+      await withDeadline(ready, startTimeoutMs, () => startTimedOut(startTimeoutMs));
+      // A shard may have ended since the last one was ready.
+      this.#state.requireAlive();
     } catch (error) {
+      this.#fail(error);
       await this.#release(false);
       throw error;
-    } finally {
-      clearTimeout(timer);
     }
+    this.#state.phase = 'open';
+    this.#watchdog = watchOperators(this.#shards, this.#router, {
+      timeoutMs: operatorTimeoutMs,
+      onStuck: (error) => this.#fail(error),
+    });
   }
 
   async #close(): Promise<void> {
