@@ -2,6 +2,14 @@
 // length that is read from the bytes is used before it is held against the bytes that are left. What is
 // found is stored at `out` as u32 positions, relative to the frame; see FRAME_PARTS in kernel.ts.
 
+import {
+  FOOTER_BYTES,
+  FOOTER_CHECKSUM,
+  FOOTER_MAGIC,
+  FOOTER_VERSION,
+  MAGIC,
+  VERSION_AND_FLAGS,
+} from './footer';
 import { xxh64 } from './xxh64';
 
 const OUT_OPERATOR_COUNT: usize = 0;
@@ -17,10 +25,6 @@ const OUT_EXTENSION_END: usize = 36;
 
 const HEADER_BYTES: usize = 24;
 const EXTENSION_HEAD_BYTES: usize = 16;
-const FOOTER_BYTES: usize = 32;
-const FOOTER_CHECKSUM: usize = 16;
-const FOOTER_VERSION_AND_FLAGS: u64 = 1;
-const FOOTER_MAGIC: u64 = 0x4b52414d45444954;
 
 /** No position: what was read cannot be part of a frame. Address 0 is never within one. */
 const WRONG: usize = 0;
@@ -31,10 +35,10 @@ export function verify(frame: usize, length: usize, out: usize): bool {
   const footer = frame + length - FOOTER_BYTES;
   const bodyBytes = load<u32>(footer);
   const extensionBytes = load<u32>(footer, 4);
-  if (load<u64>(footer, 24) != FOOTER_MAGIC) return false;
+  if (load<u64>(footer, FOOTER_MAGIC) != MAGIC) return false;
   if (<u64>bodyBytes + <u64>extensionBytes != <u64>(length - FOOTER_BYTES)) return false;
   if (load<u64>(footer, FOOTER_CHECKSUM) != xxh64(frame, length - FOOTER_CHECKSUM)) return false;
-  if (load<u64>(footer, 8) != FOOTER_VERSION_AND_FLAGS) return false;
+  if (load<u64>(footer, FOOTER_VERSION) != VERSION_AND_FLAGS) return false;
   return index(frame, bodyBytes, out) && indexExtension(frame, frame + bodyBytes, footer, out);
 }
 

@@ -1,20 +1,15 @@
 // The kernel: what touches the bytes of states, compiled to WebAssembly and run by every thread on the
 // engine's memory. No data segments, no heap, no mutable globals: instances of several threads share the
-// memory and nothing else. No value crosses the boundary as a bigint, which would cost more than the call. Callers pass ranges that lie in their own part of the memory; a range outside of the memory traps.
+// memory and nothing else. No value crosses the boundary as a bigint, which would cost more than the call.
+// Callers pass ranges that lie in their own part of the memory; a range outside of the memory traps.
 
+import { FOOTER_CHECKSUM, FOOTER_MAGIC, FOOTER_VERSION, MAGIC, VERSION_AND_FLAGS } from './footer';
 import { xxh64 } from './xxh64';
 
 export { index, verify } from './index-frame';
 
-// The footer of a frame; byte positions as in codec/FORMAT.md.
-const FOOTER_BYTES: usize = 32;
-const FOOTER_CHECKSUM: usize = 16;
-/** Format version 1, no flags, reserved zero: the eight bytes behind the lengths. */
-const FOOTER_VERSION_AND_FLAGS: u64 = 1;
 /** A time of creation is whole milliseconds, stored as nanoseconds. */
 const NS_PER_MS: u64 = 1_000_000;
-/** "TIDEMARK", read as a little-endian u64. */
-const FOOTER_MAGIC: u64 = 0x4b52414d45444954;
 
 export function copy(to: usize, from: usize, length: usize): void {
   memory.copy(to, from, length);
@@ -31,9 +26,9 @@ export function seal(frame: usize, bodyBytes: u32, extensionBytes: u32): void {
   const footer = frame + length;
   store<u32>(footer, bodyBytes);
   store<u32>(footer, extensionBytes, 4);
-  store<u64>(footer, FOOTER_VERSION_AND_FLAGS, 8);
+  store<u64>(footer, VERSION_AND_FLAGS, FOOTER_VERSION);
   store<u64>(footer, xxh64(frame, length + FOOTER_CHECKSUM), FOOTER_CHECKSUM);
-  store<u64>(footer, FOOTER_MAGIC, FOOTER_BYTES - 8);
+  store<u64>(footer, MAGIC, FOOTER_MAGIC);
 }
 
 /**
