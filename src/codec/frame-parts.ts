@@ -20,7 +20,10 @@ export interface FrameParts {
   readonly extensionEnd: number;
 }
 
+/** Where a body's operators begin: behind its counters and their number. */
 export const OPERATORS_AT: number = BODY_OPERATOR_COUNT + 4;
+/** The length that stands before a text or a state. */
+export const TEXT_HEAD_BYTES = 4;
 
 /**
  * The parts of the frame that fills `bytes`.

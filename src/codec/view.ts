@@ -11,10 +11,9 @@ import { TidemarkError } from '../error.ts';
 import { BODY_EVENT_COUNT, BODY_SEQUENCE, BODY_WATERMARK_NS } from './body.ts';
 import { viewOf } from './cursor.ts';
 import { EXTENSION_CREATED_AT, EXTENSION_GENERATION } from './extension.ts';
-import { type FrameParts, framePartsOf, OPERATORS_AT } from './frame-parts.ts';
+import { type FrameParts, framePartsOf, OPERATORS_AT, TEXT_HEAD_BYTES } from './frame-parts.ts';
 import { decodeUtf8, encodeUtf8 } from './utf8.ts';
 
-const TEXT_HEAD_BYTES = 4;
 const OFFSET_BYTES = 8;
 /** UTF-8 of names asked for before; names recur. */
 const keys = new Map<string, Uint8Array>();

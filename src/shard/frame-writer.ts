@@ -3,8 +3,8 @@
  * copy plus footer, in memory that `allocate` provides. Runs on the shard's thread.
  */
 import { FRAME_FOOTER_BYTES, writeCreatedAt } from '../codec/frame.ts';
+import { OPERATORS_AT, TEXT_HEAD_BYTES } from '../codec/frame-parts.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
-import { HEAD_BYTES, TEXT_HEAD_BYTES } from './image.ts';
 import { snapshotOf } from './operator-host.ts';
 import type { ShardStream } from './stream.ts';
 
@@ -13,22 +13,19 @@ export interface Frame {
   readonly bytes: number;
 }
 
-/** `allocate` returns an address that is 16-byte aligned; it may wait, and throws when there is no room. */
-export function writeFrame(
-  memory: EngineMemory,
-  stream: ShardStream,
-  checkpoint: { createdAtMs: number; allocate: (bytes: number) => number },
-): Frame {
+export interface CheckpointToWrite {
+  readonly createdAtMs: number;
+  /** Returns an address that is 16-byte aligned; it may wait, and throws when there is no room. */
+  readonly allocate: (bytes: number) => number;
+}
+
+export function writeFrame(memory: EngineMemory, stream: ShardStream, checkpoint: CheckpointToWrite): Frame {
   return stream.operators.hasHeap
     ? gatherFrame(memory, stream, checkpoint)
     : copyFrame(memory, stream, checkpoint);
 }
 
-function copyFrame(
-  memory: EngineMemory,
-  stream: ShardStream,
-  checkpoint: { createdAtMs: number; allocate: (bytes: number) => number },
-): Frame {
+function copyFrame(memory: EngineMemory, stream: ShardStream, checkpoint: CheckpointToWrite): Frame {
   const { bodyBytes, extensionBytes } = stream;
   const bytes = bodyBytes + extensionBytes + FRAME_FOOTER_BYTES;
   const address = checkpoint.allocate(bytes);
@@ -36,11 +33,7 @@ function copyFrame(
   return { address, bytes };
 }
 
-function gatherFrame(
-  memory: EngineMemory,
-  stream: ShardStream,
-  checkpoint: { createdAtMs: number; allocate: (bytes: number) => number },
-): Frame {
+function gatherFrame(memory: EngineMemory, stream: ShardStream, checkpoint: CheckpointToWrite): Frame {
   const { u8, view, kernel } = memory;
   const snapshots = new Map<string, Uint8Array>();
   let bodyBytes = stream.bodyBytes;
@@ -52,9 +45,9 @@ function gatherFrame(
   }
   const bytes = bodyBytes + stream.extensionBytes + FRAME_FOOTER_BYTES;
   const address = checkpoint.allocate(bytes);
-  kernel.copy(address, stream.image, HEAD_BYTES);
-  let from = stream.image + HEAD_BYTES;
-  let at = address + HEAD_BYTES;
+  kernel.copy(address, stream.image, OPERATORS_AT);
+  let from = stream.image + OPERATORS_AT;
+  let at = address + OPERATORS_AT;
   for (const hosted of stream.operators.byName) {
     if (hosted.kind === 'slot') {
       const entryBytes = 2 * TEXT_HEAD_BYTES + hosted.nameBytes.length + hosted.slot.length;

@@ -11,15 +11,12 @@
  */
 import { BODY_OPERATOR_COUNT } from '../codec/body.ts';
 import { extensionByteLength, writeExtension } from '../codec/frame.ts';
+import { OPERATORS_AT, TEXT_HEAD_BYTES } from '../codec/frame-parts.ts';
 import { compareUtf8, encodeUtf8 } from '../codec/utf8.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import type { HostedOperators } from './operator-host.ts';
 import { type ShardSource, type ShardStream, SourcePosition } from './stream.ts';
 
-/** Counters and the number of operators. */
-export const HEAD_BYTES = BODY_OPERATOR_COUNT + 4;
-/** The length before a text or a state. */
-export const TEXT_HEAD_BYTES = 4;
 const SOURCE_TAIL_BYTES = 8;
 
 export interface ImageSizes {
@@ -34,7 +31,7 @@ export function imageSizes(
   sources: readonly ShardSource[],
   nameBytes: number,
 ): ImageSizes {
-  let sourcesAt = HEAD_BYTES;
+  let sourcesAt = OPERATORS_AT;
   for (const hosted of operators.byName) {
     if (hosted.kind === 'slot')
       sourcesAt += 2 * TEXT_HEAD_BYTES + hosted.nameBytes.length + hosted.slot.length;
@@ -63,7 +60,7 @@ export function layOutImage(
   const { u8, view } = memory;
   u8.fill(0, address, address + sizes.bodyBytes);
   view.setUint32(address + BODY_OPERATOR_COUNT, stream.operators.byName.length, true);
-  let at = address + HEAD_BYTES;
+  let at = address + OPERATORS_AT;
   for (const hosted of stream.operators.byName) {
     if (hosted.kind !== 'slot') continue;
     at = writeBytes(memory, at, hosted.nameBytes);

@@ -63,11 +63,11 @@ export class StreamTable {
       stream,
       offsets.map(([source]) => this.#sourceNamed(source)),
     );
-    const word = stream.image >>> 2;
-    const { u32 } = this.#memory;
-    writeU64(u32, word, view.sequence);
-    writeU64(u32, word + 2, view.watermarkNs);
-    writeU64(u32, word + 4, view.eventCount);
+    const word = stream.image / 8;
+    const { u64 } = this.#memory;
+    u64[word] = view.sequence;
+    u64[word + 1] = view.watermarkNs;
+    u64[word + 2] = view.eventCount;
     for (const [at, position] of stream.positions.entries()) {
       // Both are in the order of the body: ascending by name.
       this.#memory.view.setBigUint64(position.offsetAddress, (offsets[at] as [string, bigint])[1], true);
@@ -134,9 +134,4 @@ export class StreamTable {
       );
     }
   }
-}
-
-function writeU64(u32: Uint32Array, word: number, value: bigint): void {
-  u32[word] = Number(value & 0xffff_ffffn);
-  u32[word + 1] = Number(value >> 32n);
 }
