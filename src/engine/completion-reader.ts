@@ -15,6 +15,7 @@ export interface CompletionSink {
 
 export class CompletionReader {
   readonly #u32: Uint32Array<SharedArrayBuffer>;
+  readonly #values: BigUint64Array<SharedArrayBuffer>;
   readonly #router: Router;
   readonly #sink: CompletionSink;
   /** By shard: the lows that belong to the frame which follows them. */
@@ -22,6 +23,7 @@ export class CompletionReader {
 
   constructor(memory: EngineMemory, parts: { router: Router; shards: number; sink: CompletionSink }) {
     this.#u32 = memory.u32;
+    this.#values = memory.u64;
     this.#router = parts.router;
     this.#sink = parts.sink;
     this.#lows = Array.from({ length: parts.shards }, () => []);
@@ -88,8 +90,9 @@ export class CompletionReader {
     this.#sink.onStored(frame, stream);
   }
 
+  /** Entries and their u64 values are aligned. */
   #u64(word: number): bigint {
-    return (BigInt(this.#u32[word + 1] as number) << 32n) | BigInt(this.#u32[word] as number);
+    return this.#values[word / 2] as bigint;
   }
 
   /** Counts stay below 2^53. */

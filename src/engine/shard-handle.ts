@@ -75,7 +75,7 @@ export class ShardHandle {
   /** Makes what was written to the ring visible, and wakes the shard if it sleeps. */
   publish(): void {
     this.ring.publish();
-    ringShard(this.#memory, this.#arena);
+    this.wake();
   }
 
   /** Wakes the shard to look at its control words. */
@@ -152,6 +152,7 @@ export class ShardHandle {
     this.words.set(WORD.stop, 1);
     this.wake();
     if (this.#thread === undefined) return;
+    // How it ended was told to `onEnd`; here it matters only that it has.
     await this.#thread.outcome.catch(() => undefined);
     await this.#thread.destroy();
   }

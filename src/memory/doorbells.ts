@@ -9,7 +9,7 @@
  * ring in between changes it, and the wait returns at once.
  */
 import type { EngineMemory } from './engine-memory.ts';
-import { type ArenaLayout, MAIN_DOORBELL, MAIN_WAITING, WORD, wordIndex } from './layout.ts';
+import { type ArenaLayout, MAIN_DOORBELL, MAIN_WAITING, WORD, type Word, wordIndex } from './layout.ts';
 
 /** The shard's side: sleeps on its own bell, rings the main thread's. */
 export class ShardBell {
@@ -91,11 +91,11 @@ export class ControlWords {
     this.#arena = arena;
   }
 
-  get(word: (typeof WORD)[keyof typeof WORD]): number {
+  get(word: Word): number {
     return Atomics.load(this.#i32, wordIndex(this.#arena, word));
   }
 
-  set(word: (typeof WORD)[keyof typeof WORD], value: number): void {
+  set(word: Word, value: number): void {
     Atomics.store(this.#i32, wordIndex(this.#arena, word), value);
   }
 }
