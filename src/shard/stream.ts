@@ -46,10 +46,10 @@ export class ShardStream implements CheckpointFacts {
   lastCheckpointAt = Number.NEGATIVE_INFINITY;
   /** A caller waits for durability: checkpoint at the end of the batch. */
   isWanted = false;
-  /** The end of a pause of it is queued. */
-  isPauseQueued = false;
   /** In the list of dirty streams, ordered by their first uncovered event. */
   readonly ageLink: Link<ShardStream> = new Link<ShardStream>(this);
+  /** In the list of pausing streams; used with `minPauseMs` only. */
+  readonly pauseLink: Link<ShardStream> = new Link<ShardStream>(this);
   /** In the list of dirty streams, ordered by their last event; used with `idleMs` only. */
   readonly idleLink: Link<ShardStream> = new Link<ShardStream>(this);
 

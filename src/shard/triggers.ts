@@ -4,25 +4,19 @@
  *
  * Dirty streams are in the age list, ordered by their first uncovered event, and with `idleMs` in the
  * idle list, ordered by their last one: what is due by time is at the head. A stream that is due within
- * `minPauseMs` of its last checkpoint leaves the age list; the end of its pause is already queued.
+ * `minPauseMs` of its last checkpoint leaves the age list; the list of pausing streams asks again when the pause ends.
  */
 import { type CheckpointPolicy, dueTrigger } from '../checkpoint/schedule.ts';
 import { LinkedList } from '../linked-list.ts';
 import type { ShardStream } from './stream.ts';
-
-interface Pause {
-  readonly stream: ShardStream;
-  readonly since: number;
-}
 
 export class Triggers {
   readonly #policy: CheckpointPolicy;
   readonly #pauseMs: number;
   readonly #byAge = new LinkedList<ShardStream>();
   readonly #byIdle = new LinkedList<ShardStream>();
-  /** Ends of pauses, one a stream, nearly ordered: pauses are equally long and begin one after the other. */
-  #pauses: Pause[] = [];
-  #firstPause = 0;
+  /** Streams within their pause, ordered by their last checkpoint, so by the end of it. */
+  readonly #pausing = new LinkedList<ShardStream>();
 
   constructor(policy: CheckpointPolicy) {
     this.#policy = policy;
@@ -52,7 +46,9 @@ export class Triggers {
     stream.lastCheckpointAt = now;
     this.#byAge.remove(stream.ageLink);
     this.#byIdle.remove(stream.idleLink);
-    if (this.#pauseMs > 0 && !stream.isPauseQueued) this.#queuePause(stream, now);
+    if (this.#pauseMs === 0) return;
+    this.#pausing.remove(stream.pauseLink);
+    this.#pausing.append(stream.pauseLink);
   }
 
   /** Calls `checkpoint` for every stream that is due at `now`; it must end in `onCheckpoint`. */
@@ -66,9 +62,11 @@ export class Triggers {
   fireAll(checkpoint: (stream: ShardStream) => void): void {
     for (let link = this.#byAge.head; link !== undefined; link = this.#byAge.head) checkpoint(link.owner);
     // Streams that are due but pausing are in no list of dirty streams.
-    for (const pause of this.#pauses.slice(this.#firstPause)) {
-      if (pause.stream.uncoveredEvents > 0) checkpoint(pause.stream);
+    const due: ShardStream[] = [];
+    for (let link = this.#pausing.head; link !== undefined; link = link.next) {
+      if (link.owner.uncoveredEvents > 0) due.push(link.owner);
     }
+    for (const stream of due) checkpoint(stream);
   }
 
   /** Milliseconds until something can be due by time; Infinity if nothing will be. */
@@ -76,7 +74,7 @@ export class Triggers {
     const { everyMs, idleMs } = this.#policy;
     const oldest = this.#byAge.head?.owner;
     const idlest = this.#byIdle.head?.owner;
-    const pause = this.#pauses[this.#firstPause];
+    const pausing = this.#pausing.head?.owner;
     return Math.min(
       oldest === undefined || everyMs === undefined
         ? Number.POSITIVE_INFINITY
@@ -84,7 +82,7 @@ export class Triggers {
       idlest === undefined || idleMs === undefined
         ? Number.POSITIVE_INFINITY
         : idlest.lastEventAt + idleMs - now,
-      pause === undefined ? Number.POSITIVE_INFINITY : pause.since + this.#pauseMs - now,
+      pausing === undefined ? Number.POSITIVE_INFINITY : pausing.lastCheckpointAt + this.#pauseMs - now,
     );
   }
 
@@ -103,26 +101,12 @@ export class Triggers {
   }
 
   #firePauses(now: number, checkpoint: (stream: ShardStream) => void): void {
-    let pause = this.#pauses[this.#firstPause];
-    // The very expression of `dueTrigger`: rounding must not end a pause here that goes on there.
-    while (pause !== undefined && now - pause.since >= this.#pauseMs) {
-      this.#firstPause++;
-      const { stream } = pause;
-      stream.isPauseQueued = false;
-      // Checkpointed on demand within its pause, it pauses on; to be behind later ones makes it late at most.
-      if (this.#isPausing(stream, now)) this.#queuePause(stream, stream.lastCheckpointAt);
-      else if (dueTrigger(this.#policy, stream, now) !== undefined) checkpoint(stream);
-      pause = this.#pauses[this.#firstPause];
+    for (let link = this.#pausing.head; link !== undefined; link = this.#pausing.head) {
+      const stream = link.owner;
+      if (this.#isPausing(stream, now)) return;
+      this.#pausing.remove(link);
+      if (dueTrigger(this.#policy, stream, now) !== undefined) checkpoint(stream);
     }
-    if (this.#firstPause > 1_024 && this.#firstPause * 2 > this.#pauses.length) {
-      this.#pauses = this.#pauses.slice(this.#firstPause);
-      this.#firstPause = 0;
-    }
-  }
-
-  #queuePause(stream: ShardStream, since: number): void {
-    stream.isPauseQueued = true;
-    this.#pauses.push({ stream, since });
   }
 
   #isPausing(stream: ShardStream, now: number): boolean {
