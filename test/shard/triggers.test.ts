@@ -167,6 +167,19 @@ describe('the pause after a checkpoint', () => {
     expect(bench.after(1)).toEqual([0]);
   });
 
+  test('ends in time for a stream checkpointed on request, before that of a later one', () => {
+    const bench = new Bench({ everyEvents: 1, minPauseMs: 10 }, 2);
+    bench.event(0);
+    bench.after(6);
+    bench.event(0);
+    expect(bench.all()).toEqual([0]);
+    bench.event(0);
+    bench.after(2);
+    expect(bench.event(1)).toBe(true);
+    expect(bench.after(2)).toEqual([]);
+    expect(bench.after(6)).toEqual([0]);
+  });
+
   test('ends for thousands of streams in turn', () => {
     const bench = new Bench({ everyEvents: 1, minPauseMs: 10 }, 3_000);
     for (let round = 0; round < 3; round++) {
