@@ -6,7 +6,6 @@ import { indexBody } from '../src/codec/body.ts';
 import { compareBytes, type TextRange, viewOf } from '../src/codec/cursor.ts';
 import { encodeUtf8 } from '../src/codec/utf8.ts';
 import { CheckpointView } from '../src/codec/view.ts';
-import { FRAME_PARTS } from '../src/kernel/kernel.ts';
 import type { LiveStreams } from './live-stream.ts';
 
 export interface ReadParts {
@@ -28,25 +27,13 @@ export interface BodyReader {
 export const kernelReader: BodyReader = {
   subject: 'tidemark',
   prepare({ memory, versions, bodyBytes }, turn, names) {
-    const { kernel, scratch, u8, u32, view } = memory;
+    const { frames, kernel } = memory;
     const start = versions[turn]?.stream.image ?? 0;
-    const place = { bytes: u8, view, start, length: bodyBytes };
-    const at = scratch >>> 2;
     return () => {
-      if (kernel.index(start, bodyBytes, scratch) === 0) throw new Error('tidemark: the body is damaged');
-      const body = new CheckpointView(place, {
-        operatorCount: u32[at + FRAME_PARTS.operatorCount] as number,
-        sourceCount: u32[at + FRAME_PARTS.sourceCount] as number,
-        sourcesAt: u32[at + FRAME_PARTS.sourcesAt] as number,
-        bodyEnd: bodyBytes,
-        // A body has no extension, and nobody asks for its parts.
-        streamIdStart: 0,
-        streamIdEnd: 0,
-        versionsAt: 0,
-        metadataCount: 0,
-        metadataAt: 0,
-        extensionEnd: 0,
-      });
+      const sourcesAt = kernel.index(start, bodyBytes);
+      if (sourcesAt === 0) throw new Error('tidemark: the body is damaged');
+      // Without a frame around it: nobody asks for the extension's parts.
+      const body = new CheckpointView(frames, start, bodyBytes, sourcesAt, bodyBytes);
       return { operator: body.operator(names.operator), offset: body.sourceOffset(names.source) };
     };
   },

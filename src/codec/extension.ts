@@ -13,7 +13,7 @@ export const EXTENSION_CREATED_AT = 0;
 /** Offset of the generation from the start of the extension. */
 export const EXTENSION_GENERATION = 8;
 /** Offset of the stream id's length from the start of the extension. */
-const EXTENSION_STREAM_ID = 16;
+export const EXTENSION_STREAM_ID = 16;
 
 /** Time, generation, the length of the stream id and the number of metadata entries. */
 const FIXED_BYTES = 24;

@@ -3,94 +3,86 @@
  * nothing until it is asked. The bytes must stay unchanged while the view is in use.
  *
  * Entries are found by stepping from one to the next: their lengths were checked when the frame was, and
- * no table of them has to be built for a reader who wants one or two.
+ * no table of them has to be built for a reader who wants one or two. Of where things are, a view keeps only
+ * what takes a walk to find; the rest follows from the bytes.
  */
 import { CheckpointId } from '../checkpoint/id.ts';
 import { CheckpointState } from '../checkpoint/state.ts';
 import { TidemarkError } from '../error.ts';
-import { BODY_EVENT_COUNT, BODY_SEQUENCE, BODY_WATERMARK_NS } from './body.ts';
-import { viewOf } from './cursor.ts';
-import { EXTENSION_CREATED_AT, EXTENSION_GENERATION } from './extension.ts';
-import { type FrameParts, framePartsOf, OPERATORS_AT, TEXT_HEAD_BYTES } from './frame-parts.ts';
-import { decodeUtf8, encodeUtf8 } from './utf8.ts';
+import { BODY_EVENT_COUNT, BODY_OPERATOR_COUNT, BODY_SEQUENCE, BODY_WATERMARK_NS } from './body.ts';
+import { EXTENSION_CREATED_AT, EXTENSION_GENERATION, EXTENSION_STREAM_ID } from './extension.ts';
+import { framePartsOf, OPERATORS_AT, TEXT_HEAD_BYTES } from './frame-parts.ts';
+import { type FrameSpace, OwnBytes } from './frame-space.ts';
+import { decodeUtf8 } from './utf8.ts';
 
 const OFFSET_BYTES = 8;
-/** UTF-8 of names asked for before; names recur. */
-const keys = new Map<string, Uint8Array>();
-const KEYS_MAX = 4_096;
 
 /**
  * A view of the frame that fills `bytes`, which may be shared memory.
  * @throws ERR_TIDEMARK_DAMAGED_FRAME saying what is wrong
  */
 export function viewFrame(bytes: Uint8Array): CheckpointView {
-  const parts = framePartsOf(bytes);
-  return new CheckpointView({ bytes, view: viewOf(bytes), start: 0, length: bytes.length }, parts);
-}
-
-/** A frame within larger bytes; `view` spans the same bytes. */
-export interface FramePlace {
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-  readonly start: number;
-  readonly length: number;
+  const { sourcesAt, bodyEnd } = framePartsOf(bytes);
+  return new CheckpointView(new OwnBytes(bytes), 0, bytes.length, sourcesAt, bodyEnd);
 }
 
 export class CheckpointView {
-  private readonly within: Uint8Array;
-  private readonly view: DataView;
+  private readonly space: FrameSpace;
   private readonly start: number;
-  private readonly parts: FrameParts;
   /** Length of the frame in bytes. */
   readonly byteLength: number;
+  /** Positions in the space, as all that follow. */
+  private readonly firstSource: number;
+  private readonly bodyEnd: number;
 
-  /** `parts` come from a check of all of the frame. */
-  constructor(place: FramePlace, parts: FrameParts) {
-    this.within = place.bytes;
-    this.view = place.view;
-    this.start = place.start;
-    this.byteLength = place.length;
-    this.parts = parts;
+  /** The frame at `start`; `sourcesAt` and `bodyEnd` count from there and come from a check of all of it. */
+  constructor(space: FrameSpace, start: number, byteLength: number, sourcesAt: number, bodyEnd: number) {
+    this.space = space;
+    this.start = start;
+    this.byteLength = byteLength;
+    this.firstSource = start + sourcesAt;
+    this.bodyEnd = start + bodyEnd;
   }
 
   /** The whole frame, not a copy. */
   get bytes(): Uint8Array {
-    return this.within.subarray(this.start, this.start + this.byteLength);
+    return this.part(this.start, this.byteLength);
   }
 
   get streamId(): string {
-    return this.text(this.start + this.parts.streamIdStart, this.start + this.parts.streamIdEnd);
+    const at = this.bodyEnd + EXTENSION_STREAM_ID;
+    return this.text(at + TEXT_HEAD_BYTES, this.textEnd(at));
   }
 
   /** Sequence of the last event that the checkpoint includes. */
   get sequence(): bigint {
-    return this.view.getBigUint64(this.start + BODY_SEQUENCE, true);
+    return this.space.view.getBigUint64(this.start + BODY_SEQUENCE, true);
   }
 
   /** The greatest event time processed, in nanoseconds since the Unix epoch. */
   get watermarkNs(): bigint {
-    return this.view.getBigUint64(this.start + BODY_WATERMARK_NS, true);
+    return this.space.view.getBigUint64(this.start + BODY_WATERMARK_NS, true);
   }
 
   /** Events that the state includes. */
   get eventCount(): bigint {
-    return this.view.getBigUint64(this.start + BODY_EVENT_COUNT, true);
+    return this.space.view.getBigUint64(this.start + BODY_EVENT_COUNT, true);
   }
 
   /** Wall clock, to the millisecond. */
   get createdAt(): Date {
-    const ns = this.view.getBigUint64(this.start + this.parts.bodyEnd + EXTENSION_CREATED_AT, true);
+    const ns = this.space.view.getBigUint64(this.bodyEnd + EXTENSION_CREATED_AT, true);
     return new Date(Number(ns / 1_000_000n));
   }
 
   /** Generation of the engine that took the checkpoint. */
   get generation(): bigint {
-    return this.view.getBigUint64(this.start + this.parts.bodyEnd + EXTENSION_GENERATION, true);
+    return this.space.view.getBigUint64(this.bodyEnd + EXTENSION_GENERATION, true);
   }
 
   /** The body, which is the checkpoint in the seed format; not a copy. */
   bodyBytes(): Uint8Array {
-    return this.within.subarray(this.start, this.start + this.parts.bodyEnd);
+    return this.part(this.start, this.bodyEnd - this.start);
   }
 
   /**
@@ -98,31 +90,26 @@ export class CheckpointView {
    * @throws ERR_TIDEMARK_INVALID_ARGUMENT when `name` has an unpaired surrogate
    */
   operator(name: string): Uint8Array | undefined {
-    const key = keyOf(name);
-    let at = this.start + OPERATORS_AT;
-    for (let i = 0; i < this.parts.operatorCount; i++) {
-      const state = this.textEnd(at);
-      if (this.isKey(at, key)) return this.state(state);
-      at = this.stateEnd(state);
-    }
-    return undefined;
+    const at = this.space.findState(this.start, this.bodyEnd, name);
+    return at === 0 ? undefined : this.state(at);
   }
 
   /** Version of the state of the operator `name`; undefined if there is none. */
   operatorVersion(name: string): number | undefined {
-    const key = keyOf(name);
-    let at = this.start + OPERATORS_AT;
-    for (let i = 0; i < this.parts.operatorCount; i++) {
-      if (this.isKey(at, key)) return this.version(i);
-      at = this.stateEnd(this.textEnd(at));
+    const state = this.space.findState(this.start, this.bodyEnd, name);
+    if (state === 0) return undefined;
+    let position = 0;
+    for (let at = this.start + OPERATORS_AT; ; position++) {
+      const found = this.textEnd(at);
+      if (found >= state) return this.version(position);
+      at = this.stateEnd(found);
     }
-    return undefined;
   }
 
   /** Name and state of each operator, ascending by name; states are not copied. */
   *operators(): Generator<[name: string, bytes: Uint8Array]> {
     let at = this.start + OPERATORS_AT;
-    for (let i = 0; i < this.parts.operatorCount; i++) {
+    for (let left = this.operatorCount; left > 0; left--) {
       const state = this.textEnd(at);
       yield [this.text(at + TEXT_HEAD_BYTES, state), this.state(state)];
       at = this.stateEnd(state);
@@ -131,30 +118,25 @@ export class CheckpointView {
 
   /** The next offset to read from the source `name`; undefined if it is not known. */
   sourceOffset(name: string): bigint | undefined {
-    const key = keyOf(name);
-    let at = this.start + this.parts.sourcesAt;
-    for (let i = 0; i < this.parts.sourceCount; i++) {
-      const offset = this.textEnd(at);
-      if (this.isKey(at, key)) return this.view.getBigUint64(offset, true);
-      at = offset + OFFSET_BYTES;
-    }
-    return undefined;
+    const at = this.space.findOffset(this.firstSource, this.bodyEnd, name);
+    return at === 0 ? undefined : this.space.view.getBigUint64(at, true);
   }
 
   /** Name and next offset of each source, ascending by name. */
   *sources(): Generator<[name: string, offset: bigint]> {
-    let at = this.start + this.parts.sourcesAt;
-    for (let i = 0; i < this.parts.sourceCount; i++) {
+    let at = this.firstSource;
+    for (let left = this.u32(at - 4); left > 0; left--) {
       const offset = this.textEnd(at);
-      yield [this.text(at + TEXT_HEAD_BYTES, offset), this.view.getBigUint64(offset, true)];
+      yield [this.text(at + TEXT_HEAD_BYTES, offset), this.space.view.getBigUint64(offset, true)];
       at = offset + OFFSET_BYTES;
     }
   }
 
   metadata(): Map<string, string> {
     const entries = new Map<string, string>();
-    let at = this.start + this.parts.metadataAt;
-    for (let i = 0; i < this.parts.metadataCount; i++) {
+    const count = this.versionsAt + 4 * this.operatorCount;
+    let at = count + 4;
+    for (let left = this.u32(count); left > 0; left--) {
       const value = this.textEnd(at);
       const end = this.textEnd(value);
       entries.set(this.text(at + TEXT_HEAD_BYTES, value), this.text(value + TEXT_HEAD_BYTES, end));
@@ -179,50 +161,48 @@ export class CheckpointView {
     return state;
   }
 
+  private get operatorCount(): number {
+    return this.u32(this.start + BODY_OPERATOR_COUNT);
+  }
+
+  /** The version of the first operator; the others follow, four bytes each. */
+  private get versionsAt(): number {
+    return this.textEnd(this.bodyEnd + EXTENSION_STREAM_ID);
+  }
+
+  private version(position: number): number {
+    return this.u32(this.versionsAt + 4 * position);
+  }
+
   /** Where the length-prefixed text at `at` ends. */
   private textEnd(at: number): number {
-    return at + TEXT_HEAD_BYTES + this.view.getUint32(at, true);
+    return at + TEXT_HEAD_BYTES + this.u32(at);
   }
 
   /** `at` is where the length of the state is. */
   private state(at: number): Uint8Array {
-    return this.within.subarray(at + TEXT_HEAD_BYTES, this.stateEnd(at));
+    return this.part(at + TEXT_HEAD_BYTES, this.u32(at));
   }
 
   private stateEnd(at: number): number {
-    return at + TEXT_HEAD_BYTES + this.view.getUint32(at, true);
+    return at + TEXT_HEAD_BYTES + this.u32(at);
   }
 
-  private version(position: number): number {
-    return this.view.getUint32(this.start + this.parts.versionsAt + 4 * position, true);
+  private u32(at: number): number {
+    return this.space.view.getUint32(at, true);
   }
 
-  /** Whether the length-prefixed text at `at` is `key`. */
-  private isKey(at: number, key: Uint8Array): boolean {
-    if (this.view.getUint32(at, true) !== key.length) return false;
-    // Names of one length tend to differ at their end.
-    for (let i = key.length - 1; i >= 0; i--) {
-      if (this.within[at + TEXT_HEAD_BYTES + i] !== key[i]) return false;
-    }
-    return true;
+  private part(start: number, length: number): Uint8Array {
+    const { buffer, byteOffset } = this.space;
+    return new Uint8Array(buffer, byteOffset + start, length);
   }
 
   private text(start: number, end: number): string {
-    const text = decodeUtf8(this.within, start, end);
+    const text = decodeUtf8(this.space.u8, start, end);
     if (text !== undefined) return text;
     throw new TidemarkError(
       'ERR_TIDEMARK_DAMAGED_FRAME',
       `the frame changed after it was verified (byte offset ${start - this.start})`,
     );
   }
-}
-
-function keyOf(name: string): Uint8Array {
-  let key = keys.get(name);
-  if (key === undefined) {
-    key = encodeUtf8(name, 'name');
-    if (keys.size >= KEYS_MAX) keys.clear();
-    keys.set(name, key);
-  }
-  return key;
 }

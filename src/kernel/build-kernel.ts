@@ -17,6 +17,7 @@ const FLAGS = [
   '--maximumMemory=65536',
   '--enable=threads',
   '--enable=bulk-memory',
+  '--enable=simd',
   '--noAssert',
   '-O3',
 ];

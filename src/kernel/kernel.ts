@@ -1,27 +1,14 @@
 /**
  * The kernel on one thread: an instance of the compiled module on the engine's memory. All addresses are
- * byte addresses in that memory. Each thread has a scratch block of its own for results that do not fit a
- * return value.
+ * byte addresses in that memory.
  */
 import { KERNEL_CODE } from './build/kernel-code.ts';
 
-/** What `verify` and `index` store at `out`, as u32 words; positions count from the start of the frame. */
-export const FRAME_PARTS = {
-  operatorCount: 0,
-  sourceCount: 1,
-  sourcesAt: 2,
-  bodyEnd: 3,
-  streamIdStart: 4,
-  streamIdEnd: 5,
-  versionsAt: 6,
-  metadataCount: 7,
-  metadataAt: 8,
-  extensionEnd: 9,
-} as const;
-
 interface KernelExports {
-  verify(frame: number, length: number, out: number): number;
-  index(body: number, length: number, out: number): number;
+  verify(frame: number, length: number): number;
+  index(body: number, length: number): number;
+  findState(body: number, end: number, key: number, keyBytes: number): number;
+  findOffset(sources: number, end: number, key: number, keyBytes: number): number;
   copy(to: number, from: number, length: number): void;
   checksum(out: number, start: number, length: number): void;
   seal(frame: number, bodyBytes: number, extensionBytes: number): void;
@@ -40,10 +27,17 @@ export class Kernel {
   /** Makes a frame of an image: the copy, the time of creation (whole milliseconds), the footer. */
   readonly encode: KernelExports['encode'];
 
-  /** 1 if a range is one whole, undamaged frame, whose parts are then at `out`; else 0. */
+  /** Where in the frame its first source is; 0 unless the range is one whole, undamaged frame. */
   readonly verify: KernelExports['verify'];
-  /** 1 if a range is a canonical body, whose parts are then at `out`; else 0. */
+  /** Where in the body its first source is; 0 unless the range is a canonical body. */
   readonly index: KernelExports['index'];
+  /**
+   * Address of the length of an operator's state in a body that ends at `end`; 0 if there is none of that
+   * name. The name's UTF-8 is at `key`, with 16 bytes in front of its end that may be read.
+   */
+  readonly findState: KernelExports['findState'];
+  /** Address of a source's offset in a body that ends at `end`, whose first source is at `sources`. */
+  readonly findOffset: KernelExports['findOffset'];
 
   constructor(memory: WebAssembly.Memory) {
     compiled ??= new WebAssembly.Module(Buffer.from(KERNEL_CODE, 'base64'));
@@ -55,5 +49,7 @@ export class Kernel {
     this.encode = kernel.encode;
     this.verify = kernel.verify;
     this.index = kernel.index;
+    this.findState = kernel.findState;
+    this.findOffset = kernel.findOffset;
   }
 }

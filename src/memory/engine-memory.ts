@@ -7,7 +7,8 @@
  */
 
 import { Kernel } from '../kernel/kernel.ts';
-import { SCRATCH_AT, STAGING_AT, STAGING_BYTES } from './layout.ts';
+import { KernelFrames } from './kernel-frames.ts';
+import { NAMES_AT, NAMES_BYTES, SCRATCH_AT, STAGING_AT, STAGING_BYTES } from './layout.ts';
 
 const WASM_PAGE_BYTES = 65_536;
 /** Fewer bytes are copied as fast one by one. */
@@ -23,6 +24,8 @@ export class EngineMemory {
   readonly view: DataView<SharedArrayBuffer>;
   /** This thread's instance of the kernel, on this memory. */
   readonly kernel: Kernel;
+  /** How views find what is in a frame of this memory. */
+  readonly frames: KernelFrames;
   /** For text: the only view that encodes and decodes UTF-8 in shared memory. */
   readonly text: Buffer<SharedArrayBuffer>;
 
@@ -41,6 +44,7 @@ export class EngineMemory {
     this.#staging = block + STAGING_AT;
     this.kernel = new Kernel(memory);
     this.buffer = buffer;
+    this.frames = new KernelFrames(buffer, this.kernel, { address: block + NAMES_AT, bytes: NAMES_BYTES });
     this.u8 = new Uint8Array(buffer);
     this.u32 = new Uint32Array(buffer);
     this.i32 = new Int32Array(buffer);

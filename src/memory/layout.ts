@@ -1,7 +1,7 @@
 /**
  * How an engine's memory is divided: a block for the main thread, then one arena per shard.
  *
- *   0            8192
+ *   0            24576
  *   ├ main words ┤├ arena 0 ───────────────────────────────────┤├ arena 1 …
  *                 ├ words ┤├ completion ┤├ return ┤├ ingest ┤├ spans ┤├ heap ┤
  *
@@ -15,12 +15,15 @@ import type { HeapRegion } from './slab-allocator.ts';
 const WORD_STRIDE_BYTES = 128;
 /**
  * Every thread has a block with its control words, and behind them what its kernel uses: words for
- * results, and a page through which bytes pass whose alignment would make a direct copy slow.
+ * results, a page through which bytes pass whose alignment would make a direct copy slow, and names that it
+ * looks for.
  */
-export const MAIN_BLOCK_BYTES: number = 2 * PAGE_BYTES;
+export const MAIN_BLOCK_BYTES: number = 6 * PAGE_BYTES;
 export const SCRATCH_AT: number = 28 * WORD_STRIDE_BYTES;
 export const STAGING_AT: number = PAGE_BYTES;
 export const STAGING_BYTES: number = PAGE_BYTES;
+export const NAMES_AT: number = 2 * PAGE_BYTES;
+export const NAMES_BYTES: number = 4 * PAGE_BYTES;
 
 /** Rung by shards when there is something for the main thread (shards add, main waits). */
 export const MAIN_DOORBELL = WORD_STRIDE_BYTES;

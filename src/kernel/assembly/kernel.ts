@@ -6,6 +6,7 @@
 import { FOOTER_CHECKSUM, FOOTER_MAGIC, FOOTER_VERSION, MAGIC, VERSION_AND_FLAGS } from './footer';
 import { xxh64 } from './xxh64';
 
+export { findOffset, findState } from './find';
 export { index, verify } from './index-frame';
 
 /** A time of creation is whole milliseconds, stored as nanoseconds. */
