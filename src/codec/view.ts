@@ -90,6 +90,7 @@ export class CheckpointView {
    * @throws ERR_TIDEMARK_INVALID_ARGUMENT when `name` has an unpaired surrogate
    */
   operator(name: string): Uint8Array | undefined {
+    if (this.operatorCount === 0) return undefined;
     const at = this.space.findState(this.start, this.bodyEnd, name);
     return at === 0 ? undefined : this.state(at);
   }
@@ -118,6 +119,7 @@ export class CheckpointView {
 
   /** The next offset to read from the source `name`; undefined if it is not known. */
   sourceOffset(name: string): bigint | undefined {
+    if (this.sourceCount === 0) return undefined;
     const at = this.space.findOffset(this.firstSource, this.bodyEnd, name);
     return at === 0 ? undefined : this.space.view.getBigUint64(at, true);
   }
@@ -125,7 +127,7 @@ export class CheckpointView {
   /** Name and next offset of each source, ascending by name. */
   *sources(): Generator<[name: string, offset: bigint]> {
     let at = this.firstSource;
-    for (let left = this.u32(at - 4); left > 0; left--) {
+    for (let left = this.sourceCount; left > 0; left--) {
       const offset = this.textEnd(at);
       yield [this.text(at + TEXT_HEAD_BYTES, offset), this.space.view.getBigUint64(offset, true)];
       at = offset + OFFSET_BYTES;
@@ -163,6 +165,10 @@ export class CheckpointView {
 
   private get operatorCount(): number {
     return this.u32(this.start + BODY_OPERATOR_COUNT);
+  }
+
+  private get sourceCount(): number {
+    return this.u32(this.firstSource - 4);
   }
 
   /** The version of the first operator; the others follow, four bytes each. */

@@ -28,7 +28,8 @@ export class KernelFrames implements FrameSpace {
   readonly view: DataView;
   readonly buffer: SharedArrayBuffer;
   readonly byteOffset = 0;
-  private readonly kernel: Kernel;
+  private readonly kernelFindState: Kernel['findState'];
+  private readonly kernelFindOffset: Kernel['findOffset'];
   private readonly room: NameRoom;
   private readonly keys = new Map<string, Key>();
   /** Where the next name goes. */
@@ -41,7 +42,8 @@ export class KernelFrames implements FrameSpace {
     this.buffer = buffer;
     this.u8 = new Uint8Array(buffer);
     this.view = new DataView(buffer);
-    this.kernel = kernel;
+    this.kernelFindState = kernel.findState;
+    this.kernelFindOffset = kernel.findOffset;
     this.room = room;
     this.next = room.address + VECTOR_BYTES;
   }
@@ -53,7 +55,7 @@ export class KernelFrames implements FrameSpace {
       this.lastOperator = key;
     }
     if (key.address === 0) return findStateIn(this, start, keyOf(name));
-    return this.kernel.findState(start, end, key.address, key.bytes) >>> 0;
+    return this.kernelFindState(start, end, key.address, key.bytes) >>> 0;
   }
 
   findOffset(sources: number, end: number, name: string): number {
@@ -63,7 +65,7 @@ export class KernelFrames implements FrameSpace {
       this.lastSource = key;
     }
     if (key.address === 0) return findOffsetIn(this, sources, keyOf(name));
-    return this.kernel.findOffset(sources, end, key.address, key.bytes) >>> 0;
+    return this.kernelFindOffset(sources, end, key.address, key.bytes) >>> 0;
   }
 
   private keyOf(name: string): Key {
