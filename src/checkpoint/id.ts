@@ -6,24 +6,37 @@ import { TidemarkError } from '../error.ts';
 /** Frames keep the time in unsigned 64-bit nanoseconds since the Unix epoch. */
 const CREATED_AT_MS_MAX = Number(U64_MAX / 1_000_000n);
 
+/** Ids of one stream are mostly made one after the other, so the stream that was checked last is known. */
+let checkedStreamId = '';
+
 export class CheckpointId {
   /** Well-formed text; the empty text is a stream like any other. */
   readonly streamId: string;
   /** Sequence of the last event that the checkpoint includes. */
   readonly sequence: bigint;
-  /** Wall clock, to the millisecond. */
-  readonly createdAt: Date;
+  private readonly createdAtMs: number;
+  /** Not a plain property: ids are equal whether or not somebody asked for the date. */
+  #createdAt: Date | undefined;
 
   /**
    * @throws ERR_TIDEMARK_INVALID_ARGUMENT when `streamId` has an unpaired surrogate, `sequence` is not an
    * unsigned 64-bit integer or `createdAt` is not a date from 1970 to 2554
    */
-  constructor(streamId: string, sequence: bigint | number, createdAt: Date = new Date()) {
-    requireText(streamId, 'stream id');
+  constructor(streamId: string, sequence: bigint | number, createdAt?: Date) {
+    if (streamId !== checkedStreamId) {
+      requireText(streamId, 'stream id');
+      checkedStreamId = streamId;
+    }
     this.streamId = streamId;
     this.sequence = u64(sequence, 'sequence');
-    // A copy, since whoever holds a date can change it.
-    this.createdAt = new Date(requireCreatedAt(createdAt));
+    // Not the date itself, since whoever holds it can change it.
+    this.createdAtMs = createdAt === undefined ? Date.now() : requireCreatedAt(createdAt);
+  }
+
+  /** Wall clock, to the millisecond; the same `Date` each time. It is made when it is first asked for. */
+  get createdAt(): Date {
+    this.#createdAt ??= new Date(this.createdAtMs);
+    return this.#createdAt;
   }
 
   /** Orders by stream (UTF-8 bytes), then sequence, then time. Negative: `a` first. */

@@ -9,7 +9,8 @@ export const U64_MAX = 0xffff_ffff_ffff_ffffn;
  */
 export function u64(value: bigint | number, what: string): bigint {
   if (typeof value === 'bigint') {
-    if (value >= 0n && value <= U64_MAX) return value;
+    // Compiled code does this without a call, which two comparisons of bigints would take.
+    if (BigInt.asUintN(64, value) === value) return value;
   } else if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) {
     return BigInt(value);
   }

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { CheckpointId } from '../../src/checkpoint/id.ts';
 
 const invalid = expect.objectContaining({ code: 'ERR_TIDEMARK_INVALID_ARGUMENT' });
@@ -24,11 +24,28 @@ describe('CheckpointId', () => {
     expect(id.createdAt.getTime()).toBe(5);
   });
 
+  test('gives the same date each time, and is equal whether or not it was asked for', () => {
+    const asked = new CheckpointId('s', 1, new Date(5));
+    expect(asked.createdAt).toBe(asked.createdAt);
+    expect(asked).toEqual(new CheckpointId('s', 1, new Date(5)));
+    expect(asked).not.toEqual(new CheckpointId('s', 1, new Date(6)));
+  });
+
+  test('keeps the time of its making, not that of the question', () => {
+    vi.useFakeTimers({ now: 5 });
+    const id = new CheckpointId('s', 1);
+    vi.setSystemTime(6);
+    expect(id.createdAt.getTime()).toBe(5);
+    vi.useRealTimers();
+  });
+
   test.each([-1, 1.5, 2n ** 64n, Number.NaN])('refuses the sequence %s', (sequence) => {
     expect(() => new CheckpointId('s', sequence)).toThrow(invalid);
   });
 
   test('refuses a stream id with an unpaired surrogate', () => {
+    for (let i = 0; i < 2; i++) expect(() => new CheckpointId('\ud800', 1)).toThrow(invalid);
+    expect(new CheckpointId('s', 1).streamId).toBe('s');
     expect(() => new CheckpointId('\ud800', 1)).toThrow(invalid);
   });
 
