@@ -170,6 +170,23 @@ export class IngestReader {
     }
   }
 
+  /**
+   * Fills `addresses` with those of the next records that are known to be published, and returns how many there are;
+   * none is stepped over.
+   */
+  ahead(addresses: number[]): number {
+    const { u32 } = this.#memory;
+    let read = this.#read;
+    let count = 0;
+    while (count < addresses.length && read !== this.#write) {
+      const address = this.#base + (read & this.#mask);
+      const word = address >>> 2;
+      if ((u32[word + 1] as number) !== RECORD.skip) addresses[count++] = address;
+      read = (read + (u32[word] as number)) | 0;
+    }
+    return count;
+  }
+
   /** Names the next record as the one being processed; a plain store, read after a crash only. */
   markCurrent(): void {
     this.#memory.i32[this.#currentWord] = this.#read;

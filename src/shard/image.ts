@@ -76,6 +76,7 @@ export function layOutImage(
     at = position.offsetAddress + SOURCE_TAIL_BYTES;
     return position;
   });
+  stream.onlyPosition = stream.positions.length === 1 ? stream.positions[0] : undefined;
   writeExtension(u8, view, at, {
     createdAtMs: 0,
     generation: image.generation,
@@ -108,6 +109,8 @@ export function carryImage(
 }
 
 export function positionOf(stream: ShardStream, source: ShardSource): SourcePosition | undefined {
+  const { onlyPosition } = stream;
+  if (onlyPosition !== undefined) return onlyPosition.source === source ? onlyPosition : undefined;
   for (const position of stream.positions) if (position.source === source) return position;
   return undefined;
 }

@@ -109,23 +109,21 @@ export class OperatorHost {
 }
 
 /** @throws ERR_TIDEMARK_OPERATOR with what the operator threw as cause; ERR_TIDEMARK_ASYNC_OPERATOR */
-export function processEvent(operators: HostedOperators, event: OperatorEvent): void {
-  for (const hosted of operators.inOrder) {
-    let returned: unknown;
-    try {
-      returned =
-        hosted.kind === 'slot'
-          ? hosted.operator.process(event, hosted.slot)
-          : hosted.operator.process(event, hosted.state);
-    } catch (cause) {
-      const where = event.source === undefined ? '' : `, offset ${event.offset} of '${event.source}'`;
-      throw operatorError(
-        `operator '${hosted.name}' threw at sequence ${event.sequence} of stream '${event.stream}'${where}`,
-        cause,
-      );
-    }
-    if (returned !== undefined) refuseThenable(returned, hosted.name, event.stream);
+export function processEvent(hosted: HostedOperator, event: OperatorEvent): void {
+  let returned: unknown;
+  try {
+    returned =
+      hosted.kind === 'slot'
+        ? hosted.operator.process(event, hosted.slot)
+        : hosted.operator.process(event, hosted.state);
+  } catch (cause) {
+    const where = event.source === undefined ? '' : `, offset ${event.offset} of '${event.source}'`;
+    throw operatorError(
+      `operator '${hosted.name}' threw at sequence ${event.sequence} of stream '${event.stream}'${where}`,
+      cause,
+    );
   }
+  if (returned !== undefined) refuseThenable(returned, hosted.name, event.stream);
 }
 
 /** The bytes of a heap operator's state. @throws ERR_TIDEMARK_OPERATOR */

@@ -39,8 +39,7 @@ export class ShardEvent implements OperatorEvent {
   }
 
   get payload(): Uint8Array {
-    const start = this.#address + AT.payload;
-    this.#payload ??= this.#memory.u8.subarray(start, start + this.#payloadBytes);
+    this.#payload ??= new Uint8Array(this.#memory.buffer, this.#address + AT.payload, this.#payloadBytes);
     return this.#payload;
   }
 

@@ -18,6 +18,7 @@ import { type ArenaLayout, WORD } from '../memory/layout.ts';
 import { Completions } from './completions.ts';
 import { writeFrame } from './frame-writer.ts';
 import { positionOf } from './image.ts';
+import { GROUP_RECORDS, LookAhead } from './look-ahead.ts';
 import type { OperatorFactory } from './operator.ts';
 import { OperatorHost, processEvent } from './operator-host.ts';
 import { ShardEvent } from './shard-event.ts';
@@ -52,6 +53,7 @@ export class Shard {
   readonly #waiting: Waiting;
   readonly #heap: ShardHeap;
   readonly #table: StreamTable;
+  readonly #lookAhead: LookAhead;
   readonly #completions: Completions;
   readonly #triggers: Triggers;
   readonly #event: ShardEvent;
@@ -85,6 +87,7 @@ export class Shard {
       generation: task.generation,
       allowUnclaimedState: task.allowUnclaimedState,
     });
+    this.#lookAhead = new LookAhead(memory, this.#ring, this.#table.streams);
     this.#completions = new Completions(memory, task.arena, this.#waiting);
     this.#waiting.onWait = () => this.#completions.flush();
     this.#triggers = new Triggers(task.policy);
@@ -152,6 +155,7 @@ export class Shard {
     while (records < TURN_RECORDS_MAX) {
       const address = this.#ring.next();
       if (address === 0) break;
+      if (records % GROUP_RECORDS === 0) this.#lookAhead.fetch();
       this.#ring.markCurrent();
       this.#processRecord(address);
       this.#ring.advance(address);
@@ -212,6 +216,8 @@ export class Shard {
     flags: number,
     source: ShardSource | undefined,
   ): boolean {
+    // Its first event.
+    if (stream.image === 0) return false;
     const { u32 } = this.#memory;
     if ((flags & FLAG.sequence) !== 0) {
       const image = stream.image >>> 2;
@@ -230,6 +236,7 @@ export class Shard {
   #apply(address: number, stream: ShardStream, flags: number, source: ShardSource | undefined): void {
     const { u32 } = this.#memory;
     // Before the operators run: it can fail, and it moves the slots.
+    if (stream.image === 0) this.#table.layOut(stream, source);
     const position = source === undefined ? undefined : this.#table.ensurePosition(stream, source);
     const image = stream.image >>> 2;
     const record = (address + AT.sequence) >>> 2;
@@ -240,7 +247,9 @@ export class Shard {
       u32[record + 1] = (u32[image + 1] as number) + (low === 0 ? 1 : 0);
     }
     this.#event.point(address, stream.name, source?.name);
-    processEvent(stream.operators, this.#event);
+    const { onlyOperator } = stream;
+    if (onlyOperator !== undefined) processEvent(onlyOperator, this.#event);
+    else for (const hosted of stream.operators.inOrder) processEvent(hosted, this.#event);
     u32[image] = u32[record] as number;
     u32[image + 1] = u32[record + 1] as number;
     const watermark = (address + AT.watermark) >>> 2;
@@ -268,7 +277,8 @@ export class Shard {
       view.setUint32(position.offsetAddress, u32[next] as number, true);
       view.setUint32(position.offsetAddress + 4, nextHigh, true);
     }
-    if (position.lowLink.list !== undefined) return;
+    if (position.isOpen) return;
+    position.isOpen = true;
     position.lowLow = u32[(address + AT.offset) >>> 2] as number;
     position.lowHigh = u32[(address + AT.offset + 4) >>> 2] as number;
     position.source.lows.append(position.lowLink);
@@ -313,10 +323,10 @@ export class Shard {
       allocate: (bytes) => this.#heap.allocateFrame(bytes, stream.name),
     });
     for (const position of stream.positions) {
-      const { list } = position.lowLink;
-      if (list === undefined) continue;
+      if (!position.isOpen) continue;
       this.#completions.low(position);
-      list.remove(position.lowLink);
+      position.isOpen = false;
+      position.source.lows.remove(position.lowLink);
       this.#markTouched(position.source);
     }
     this.#completions.stored(stream, frame, stream.image >>> 2);

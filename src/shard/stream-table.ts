@@ -15,8 +15,8 @@ import type { ShardHeap } from './shard-heap.ts';
 import { ShardSource, ShardStream, type SourcePosition } from './stream.ts';
 
 export class StreamTable {
+  /** By the main thread's numbers, as the sources. */
   readonly streams: ShardStream[] = [];
-  /** By the main thread's numbers. */
   readonly sources: ShardSource[] = [];
   readonly #sourceByName = new Map<string, ShardSource>();
   readonly #memory: EngineMemory;
@@ -42,17 +42,23 @@ export class StreamTable {
     this.sources[index] = source;
   }
 
-  /** @throws what the operators module and its operators throw; ERR_TIDEMARK_MEMORY_FULL */
-  defineStream(index: number, name: string): ShardStream {
-    const stream = new ShardStream(index, name, this.#host.host(name));
-    this.#giveImage(stream, []);
-    this.streams[index] = stream;
-    return stream;
+  /** A stream without an image yet. @throws what the operators module and its operators throw */
+  defineStream(index: number, name: string): void {
+    this.streams[index] = new ShardStream(index, name, this.#host.host(name));
+  }
+
+  /**
+   * Gives a stream its first image. Not before its first event, whose source is to be in it: laying it out
+   * again for the source would write all the states twice.
+   * @throws ERR_TIDEMARK_MEMORY_FULL
+   */
+  layOut(stream: ShardStream, source: ShardSource | undefined): void {
+    this.#giveImage(stream, source === undefined ? [] : [source]);
   }
 
   /**
    * A stream as the frame at `address` has it. The frame is verified again: it has been on a disk.
-   * @throws as `defineStream`; ERR_TIDEMARK_STATE_VERSION, ERR_TIDEMARK_UNCLAIMED_STATE
+   * @throws as `defineStream` and `layOut`; ERR_TIDEMARK_STATE_VERSION, ERR_TIDEMARK_UNCLAIMED_STATE
    */
   restoreStream(index: number, name: string, frame: { address: number; bytes: number }): void {
     const view = viewFrameAt(this.#memory, frame.address, frame.bytes);

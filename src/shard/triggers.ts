@@ -31,8 +31,8 @@ export class Triggers {
     }
     stream.uncoveredEvents++;
     stream.uncoveredBytes += payloadBytes;
-    stream.lastEventAt = now;
     if (this.#policy.idleMs !== undefined) {
+      stream.lastEventAt = now;
       this.#byIdle.remove(stream.idleLink);
       this.#byIdle.append(stream.idleLink);
     }

@@ -81,6 +81,33 @@ for (const [name, start] of STARTS) {
       expect(reader.hasReached(writer.position)).toBe(true);
     });
 
+    test(
+      'names the records ahead as they are read later, over the end of the ring too',
+      seeded((random) => {
+        const { writer, reader, engine } = new Pair(start);
+        for (let round = 0; round < 200; round++) {
+          for (;;) {
+            const bytes = 8 * random.between(3, 40);
+            const address = writer.reserve(bytes);
+            if (address === 0) break;
+            writeRecord(engine.memory, address, { seed: 1, number: 0, contentBytes: bytes - 16 });
+          }
+          writer.publish();
+          // It may know of fewer records than there are, but of one once it has looked.
+          expect(reader.next()).not.toBe(0);
+          const ahead = new Array<number>(random.between(1, 30)).fill(0);
+          const count = reader.ahead(ahead);
+          expect(count).toBeGreaterThan(0);
+          for (const expected of ahead.slice(0, count)) {
+            const address = reader.next();
+            expect(address).toBe(expected);
+            reader.advance(address);
+          }
+          reader.release();
+        }
+      }),
+    );
+
     test('publishes many records at once, in order', () => {
       const pair = new Pair(start);
       for (let number = 0; number < 3; number++) {
