@@ -1,6 +1,7 @@
 /** The state of one stream at one sequence: everything that a restart needs. */
-import { decodeBody, encodeBody } from '../codec/body.ts';
+import { encodeBody } from '../codec/body.ts';
 import { requireBytes } from '../codec/cursor.ts';
+import { type DecodedBody, decodeBody } from '../codec/decode-body.ts';
 import { u64 } from '../codec/u64.ts';
 import { requireText } from '../codec/utf8.ts';
 import { TidemarkError } from '../error.ts';
@@ -8,26 +9,33 @@ import { CheckpointId } from './id.ts';
 
 export class CheckpointState {
   readonly id: CheckpointId;
-  /** Bytes of each operator by its name. */
-  readonly operatorStates: Map<string, Uint8Array> = new Map();
+  /** Bytes of each operator by its name. Of a state that was deserialized they may share a buffer. */
+  readonly operatorStates: Map<string, Uint8Array>;
   /**
    * Version (0 to 2^32 - 1) of each operator's state by the operator's name; a missing one is 0. Kept by
    * frames; the seed format has no room for it.
    */
   readonly operatorVersions: Map<string, number> = new Map();
   /** The next offset to read from each source, by the source's name. */
-  readonly sourceOffsets: Map<string, bigint> = new Map();
+  readonly sourceOffsets: Map<string, bigint>;
   /** Anything else worth keeping. Kept by frames; the seed format has no room for it. */
   readonly metadata: Map<string, string> = new Map();
-  private watermark = 0n;
-  private events = 0n;
+  private watermark: bigint;
+  private events: bigint;
 
-  /** @throws ERR_TIDEMARK_INVALID_ARGUMENT when `id` is not a `CheckpointId` */
-  constructor(id: CheckpointId) {
+  /**
+   * `body` is for those who decode: what the state says, taken over as it is.
+   * @throws ERR_TIDEMARK_INVALID_ARGUMENT when `id` is not a `CheckpointId`
+   */
+  constructor(id: CheckpointId, body?: DecodedBody) {
     if (!(id instanceof CheckpointId)) {
       throw new TidemarkError('ERR_TIDEMARK_INVALID_ARGUMENT', 'id must be a CheckpointId');
     }
     this.id = id;
+    this.operatorStates = body?.operatorStates ?? new Map();
+    this.sourceOffsets = body?.sourceOffsets ?? new Map();
+    this.watermark = body?.watermarkNs ?? 0n;
+    this.events = body?.eventCount ?? 0n;
   }
 
   /** The greatest event time processed, in nanoseconds since the Unix epoch. */
@@ -80,18 +88,15 @@ export class CheckpointState {
   }
 
   /**
-   * Reads a state in the seed format, created now. It copies, so `data` may change afterwards.
+   * Reads a state in the seed format, created now. It copies, so `data` may change afterwards. Copies of
+   * several states may lie in one buffer, as those of a `Buffer` do: they are to be used by their own
+   * `byteOffset` and `length`, and their buffer cannot be transferred to another thread.
    * @throws ERR_TIDEMARK_DESERIALIZATION naming the byte offset when `data` is cut short or malformed;
    * ERR_TIDEMARK_INVALID_ARGUMENT when `streamId` is not well-formed
    */
   static deserialize(streamId: string, data: Uint8Array): CheckpointState {
     requireBytes(data, 'data');
     const body = decodeBody(data);
-    const state = new CheckpointState(new CheckpointId(streamId, body.sequence));
-    state.watermarkNs = body.watermarkNs;
-    state.eventCount = body.eventCount;
-    for (const [name, bytes] of body.operatorStates) state.operatorStates.set(name, bytes);
-    for (const [name, offset] of body.sourceOffsets) state.sourceOffsets.set(name, offset);
-    return state;
+    return new CheckpointState(new CheckpointId(streamId, body.sequence), body);
   }
 }

@@ -2,8 +2,9 @@
  * The body of a frame, which is the whole of a checkpoint in the seed format. Layout in FORMAT.md.
  *
  * Writing is canonical: operators and sources ascend by the UTF-8 bytes of their names, so equal states
- * give equal bytes. Reading has two measures: `decodeBody` takes what the seed format's own reader takes,
- * `indexBody` takes only what is canonical, because frames are written by nothing else.
+ * give equal bytes. Reading has two measures: `decodeBody`, in a file of its own, takes what the seed
+ * format's own reader takes. `indexBody` takes only what is canonical, because frames are written by
+ * nothing else.
  */
 
 import { TidemarkError } from '../error.ts';
@@ -141,42 +142,6 @@ export function indexBody(bytes: Uint8Array, start = 0, end = bytes.length): Bod
   requireAscending(cursor, operators, 'operator');
   requireAscending(cursor, sources, 'source');
   return { operators, sources, end };
-}
-
-export interface DecodedBody {
-  readonly sequence: bigint;
-  readonly watermarkNs: bigint;
-  readonly eventCount: bigint;
-  readonly operatorStates: Map<string, Uint8Array>;
-  readonly sourceOffsets: Map<string, bigint>;
-}
-
-/**
- * Decodes a body in the seed format; states are copied. Of entries with the same name the last one
- * counts, a source section that is missing or cut inside its count is empty, and bytes after the body
- * are ignored.
- * @throws ERR_TIDEMARK_DESERIALIZATION naming the byte offset
- */
-export function decodeBody(bytes: Uint8Array): DecodedBody {
-  const cursor = new ByteCursor({ bytes, start: 0, end: bytes.length, code: 'ERR_TIDEMARK_DESERIALIZATION' });
-  const operators = readOperators(cursor);
-  const sources = cursor.left() < 4 ? [] : readSources(cursor);
-  const view = viewOf(bytes);
-  const operatorStates = new Map<string, Uint8Array>();
-  for (const { name, stateStart, stateEnd } of operators) {
-    operatorStates.set(cursor.decode(name), new Uint8Array(bytes.subarray(stateStart, stateEnd)));
-  }
-  const sourceOffsets = new Map<string, bigint>();
-  for (const { name, offsetAt } of sources) {
-    sourceOffsets.set(cursor.decode(name), view.getBigUint64(offsetAt, true));
-  }
-  return {
-    sequence: view.getBigUint64(BODY_SEQUENCE, true),
-    watermarkNs: view.getBigUint64(BODY_WATERMARK_NS, true),
-    eventCount: view.getBigUint64(BODY_EVENT_COUNT, true),
-    operatorStates,
-    sourceOffsets,
-  };
 }
 
 function readOperators(cursor: ByteCursor): OperatorRange[] {

@@ -1,29 +1,11 @@
-import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CheckpointState } from '../../src/checkpoint/state.ts';
-import { decodeBody, encodeBody, indexBody } from '../../src/codec/body.ts';
+import { encodeBody, indexBody } from '../../src/codec/body.ts';
+import { decodeBody } from '../../src/codec/decode-body.ts';
 import { TidemarkError } from '../../src/error.ts';
 import { anyMutation, anyParts, anyState, buildState, mutate, reversed, shared } from './arbitrary-state.ts';
-
-/** What the reader of the seed format makes of some bytes: a state, or an error. */
-interface Vector {
-  readonly name: string;
-  readonly bytes: string;
-  readonly error?: string;
-  readonly sequence?: string;
-  readonly watermarkNs?: string;
-  readonly eventCount?: string;
-  readonly operatorStates?: [name: string, hex: string][];
-  readonly sourceOffsets?: [name: string, decimal: string][];
-}
-
-const vectors = readFileSync(new URL('../golden/seed-format.jsonl', import.meta.url), 'utf8')
-  .trimEnd()
-  .split('\n')
-  .map((line) => JSON.parse(line) as Vector);
-
-const unhex = (hex: string) => new Uint8Array(Buffer.from(hex, 'hex'));
+import { unhex, vectors } from './golden-bodies.ts';
 
 const deserializationError = expect.objectContaining({ code: 'ERR_TIDEMARK_DESERIALIZATION' });
 const damagedFrame = expect.objectContaining({ code: 'ERR_TIDEMARK_DAMAGED_FRAME' });
@@ -35,46 +17,6 @@ function bodyOf(operatorCount: number, tail: readonly number[]): Uint8Array {
   bytes.set(tail, 28);
   return bytes;
 }
-
-describe('decodeBody on the golden bodies', () => {
-  test('there are 136 of them', () => {
-    expect(vectors.length).toBe(136);
-  });
-
-  test.each(vectors.filter(({ error }) => error === undefined))('accepts: $name', (vector) => {
-    for (const bytes of [unhex(vector.bytes), shared(unhex(vector.bytes))]) {
-      const body = decodeBody(bytes);
-      expect(String(body.sequence)).toBe(vector.sequence);
-      expect(String(body.watermarkNs)).toBe(vector.watermarkNs);
-      expect(String(body.eventCount)).toBe(vector.eventCount);
-      expect(body.operatorStates).toEqual(
-        new Map(vector.operatorStates?.map(([name, hex]) => [name, unhex(hex)])),
-      );
-      expect(body.sourceOffsets).toEqual(
-        new Map(vector.sourceOffsets?.map(([name, decimal]) => [name, BigInt(decimal)])),
-      );
-    }
-  });
-
-  test.each(vectors.filter(({ error }) => error !== undefined))('refuses: $name', ({ bytes }) => {
-    expect(() => decodeBody(unhex(bytes))).toThrow(deserializationError);
-    expect(() => decodeBody(unhex(bytes))).toThrow(/\(byte offset \d+\)$/);
-  });
-
-  test('names the offset of the first field that cannot be read', () => {
-    const prefix = (length: number) =>
-      unhex(vectors.find(({ name }) => name === 'trailing bytes')?.bytes ?? '').subarray(0, length);
-    const offsets = [3, 27, 30, 33, 36, 40, 48, 51, 57].map((length) => {
-      try {
-        decodeBody(prefix(length));
-        return undefined;
-      } catch (error) {
-        return Number(/byte offset (\d+)/.exec(String(error))?.[1]);
-      }
-    });
-    expect(offsets).toEqual([0, 24, 28, 32, 35, 39, 46, 50, 53]);
-  });
-});
 
 describe('encodeBody', () => {
   test('round-trips any state', () => {
