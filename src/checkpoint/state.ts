@@ -7,19 +7,17 @@ import { requireText } from '../codec/utf8.ts';
 import { TidemarkError } from '../error.ts';
 import { CheckpointId } from './id.ts';
 
+/** Stands for the empty map of those who did not ask for it; equal to one, and never given out. */
+const NOT_ASKED_FOR = new Map<string, never>();
+
 export class CheckpointState {
   readonly id: CheckpointId;
   /** Bytes of each operator by its name. Of a state that was deserialized they may share a buffer. */
   readonly operatorStates: Map<string, Uint8Array>;
-  /**
-   * Version (0 to 2^32 - 1) of each operator's state by the operator's name; a missing one is 0. Kept by
-   * frames; the seed format has no room for it.
-   */
-  readonly operatorVersions: Map<string, number> = new Map();
   /** The next offset to read from each source, by the source's name. */
   readonly sourceOffsets: Map<string, bigint>;
-  /** Anything else worth keeping. Kept by frames; the seed format has no room for it. */
-  readonly metadata: Map<string, string> = new Map();
+  private versions: Map<string, number> = NOT_ASKED_FOR;
+  private remarks: Map<string, string> = NOT_ASKED_FOR;
   private watermark: bigint;
   private events: bigint;
 
@@ -36,6 +34,21 @@ export class CheckpointState {
     this.sourceOffsets = body?.sourceOffsets ?? new Map();
     this.watermark = body?.watermarkNs ?? 0n;
     this.events = body?.eventCount ?? 0n;
+  }
+
+  /**
+   * Version (0 to 2^32 - 1) of each operator's state by the operator's name; a missing one is 0. Kept by
+   * frames; the seed format has no room for it.
+   */
+  get operatorVersions(): Map<string, number> {
+    if (this.versions === NOT_ASKED_FOR) this.versions = new Map();
+    return this.versions;
+  }
+
+  /** Anything else worth keeping. Kept by frames; the seed format has no room for it. */
+  get metadata(): Map<string, string> {
+    if (this.remarks === NOT_ASKED_FOR) this.remarks = new Map();
+    return this.remarks;
   }
 
   /** The greatest event time processed, in nanoseconds since the Unix epoch. */

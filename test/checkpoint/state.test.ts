@@ -90,6 +90,35 @@ describe('CheckpointState', () => {
     expect(restored.operatorStates.get('tides')).toEqual(new Uint8Array(body));
   });
 
+  test('is equal whether or not its versions and metadata were asked for, unless they say something', () => {
+    const id = new CheckpointId('harbour', 1, new Date(5));
+    const asked = new CheckpointState(id);
+    expect(asked.metadata).toBe(asked.metadata);
+    expect(asked.operatorVersions).toBe(asked.operatorVersions);
+    expect(asked).toEqual(new CheckpointState(id));
+    asked.metadata.set('captain', 'Ahab');
+    expect(asked).not.toEqual(new CheckpointState(id));
+    const other = new CheckpointState(id);
+    expect(other.metadata).toEqual(new Map());
+    other.operatorVersions.set('tides', 1);
+    expect(other).not.toEqual(new CheckpointState(id));
+  });
+
+  test('of the same bytes twice are two, with maps and bytes of their own', () => {
+    const original = state('harbour', 1);
+    original.setOperatorState('tides', Uint8Array.of(7, 8));
+    original.setSourceOffset('ais', 5);
+    const body = original.serialize();
+    const [first, second] = [0, 1].map(() => CheckpointState.deserialize('harbour', body)) as [
+      CheckpointState,
+      CheckpointState,
+    ];
+    first.operatorStates.get('tides')?.fill(1);
+    first.setOperatorState('ships', Uint8Array.of(9));
+    first.setSourceOffset('ais', 6);
+    expect(second.serialize()).toEqual(body);
+  });
+
   test.each([-1, 0.5, 2n ** 64n])('refuses %s wherever a u64 is wanted', (value) => {
     const target = state('harbour', 1);
     expect(() => {
