@@ -7,7 +7,7 @@
 import type { Event, U64 } from './event.ts';
 import { checkEvent } from './event-checks.ts';
 import { invalidArgument } from './options.ts';
-import type { Router } from './router.ts';
+import type { RoutedStream, Router } from './router.ts';
 
 export interface BatchLimits {
   readonly recordBytesMax: number;
@@ -15,36 +15,70 @@ export interface BatchLimits {
   readonly maxSources: number;
 }
 
-/** @throws ERR_TIDEMARK_INVALID_ARGUMENT, ERR_TIDEMARK_PAYLOAD_TOO_LARGE; then nothing has changed */
-export function checkBatch(events: readonly Event[], router: Router, limits: BatchLimits): void {
+/**
+ * The stream of each event, undefined where it is new, so that none has to be looked for again.
+ * @throws ERR_TIDEMARK_INVALID_ARGUMENT, ERR_TIDEMARK_PAYLOAD_TOO_LARGE; then nothing has changed
+ */
+export function checkBatch(
+  events: readonly Event[],
+  router: Router,
+  limits: BatchLimits,
+): (RoutedStream | undefined)[] {
+  const streams: (RoutedStream | undefined)[] = [];
+  /** Of streams that have had no event: whether their first one here brings its sequence. */
+  const first = new Map<string, boolean>();
   const offsets = new Map<string, U64>();
-  const sequenced = new Map<string, boolean>();
+  /** Of the last event. */
+  let source: string | undefined;
+  let last: U64 | undefined;
   for (const event of events) {
-    checkEvent(event, limits.recordBytesMax);
-    const { stream, source, offset } = event;
+    const known = knownStream(event, router);
+    checkEvent(event, limits.recordBytesMax, { stream: known !== undefined, source });
+    streams.push(known);
+    const { stream, offset } = event;
     const brings = event.sequence !== undefined;
-    const known = router.stream(stream);
-    const expected = sequenced.get(stream) ?? known?.bringsSequences;
-    if (expected === undefined) sequenced.set(stream, brings);
+    const expected = known?.bringsSequences ?? first.get(stream);
+    if (expected === undefined) first.set(stream, brings);
     else if (expected !== brings) throw mixedSequences(stream, brings);
-    if (source === undefined || offset === undefined) continue;
-    const last = offsets.get(source) ?? router.source(source)?.lastOffset;
+    if (event.source === undefined || offset === undefined) continue;
+    if (event.source !== source) {
+      if (source !== undefined && last !== undefined) offsets.set(source, last);
+      source = event.source;
+      last = offsets.get(source) ?? router.source(source)?.lastOffset;
+    }
     if (last !== undefined && offset < last) throw offsetWentBack(source, offset, last);
-    offsets.set(source, offset);
+    last = offset;
   }
-  let newStreams = 0;
-  for (const stream of sequenced.keys()) if (router.stream(stream) === undefined) newStreams++;
-  requireRoom('streams', router.streamCount + newStreams, limits.maxStreams);
-  let newSources = 0;
-  for (const source of offsets.keys()) if (router.source(source) === undefined) newSources++;
-  requireRoom('sources', router.sourceCount + newSources, limits.maxSources);
+  if (source !== undefined && last !== undefined) offsets.set(source, last);
+  requireRoom(
+    'streams',
+    router.streamCount + countNew(first.keys(), (name) => router.stream(name)),
+    limits.maxStreams,
+  );
+  requireRoom(
+    'sources',
+    router.sourceCount + countNew(offsets.keys(), (name) => router.source(name)),
+    limits.maxSources,
+  );
+  return streams;
+}
+
+/** An event that is not one, or names no stream, has none. */
+function knownStream(event: Event, router: Router): RoutedStream | undefined {
+  return event !== null && typeof event === 'object' ? router.stream(event.stream) : undefined;
+}
+
+function countNew(names: Iterable<string>, find: (name: string) => unknown): number {
+  let count = 0;
+  for (const name of names) if (find(name) === undefined) count++;
+  return count;
 }
 
 /** The same for one event, without bookkeeping. */
 export function checkSingle(event: Event, router: Router, limits: BatchLimits): void {
-  checkEvent(event, limits.recordBytesMax);
+  const known = knownStream(event, router);
+  checkEvent(event, limits.recordBytesMax, { stream: known !== undefined, source: undefined });
   const { stream, source, offset } = event;
-  const known = router.stream(stream);
   const brings = event.sequence !== undefined;
   if (known === undefined) requireRoom('streams', router.streamCount + 1, limits.maxStreams);
   else if (known.bringsSequences !== undefined && known.bringsSequences !== brings)

@@ -24,7 +24,7 @@ import { EngineState } from './engine-state.ts';
 import type { Event, PushOptions } from './event.ts';
 import { checkPushOptions } from './event-checks.ts';
 import { computeFrontiers } from './frontiers.ts';
-import { Ingest, type Marks } from './ingest.ts';
+import { type CheckedBatch, Ingest, type Marks } from './ingest.ts';
 import { MainLoop } from './main-loop.ts';
 import { type EngineEvents, type EngineMetrics, emitSafely, sumMetrics } from './metrics.ts';
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from './options.ts';
@@ -143,7 +143,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       const event = events as Event;
       checkSingle(event, this.#router, this.#limits);
       if (isDurable || this.#ingest.isTurnOver || !this.#ingest.tryAccept(event, false)) {
-        return this.#pushQueued([event], isDurable);
+        return this.#pushQueued({ events: [event], streams: [] }, isDurable);
       }
       return ACCEPTED;
     } catch (error) {
@@ -316,19 +316,19 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   }
 
   #pushAll(events: readonly Event[], isDurable: boolean): Promise<void> {
-    checkBatch(events, this.#router, this.#limits);
+    const streams = checkBatch(events, this.#router, this.#limits);
     // The caller may reuse its array while events wait for room.
-    return this.#pushQueued([...events], isDurable);
+    return this.#pushQueued({ events: [...events], streams }, isDurable);
   }
 
-  async #pushQueued(events: readonly Event[], isDurable: boolean): Promise<void> {
+  async #pushQueued(batch: CheckedBatch, isDurable: boolean): Promise<void> {
     const marks: Marks | undefined = isDurable ? new Map() : undefined;
-    await this.#ingest.accept(events, marks, (accepted) => this.#state.rejection(accepted));
+    await this.#ingest.accept(batch, marks, (accepted) => this.#state.rejection(accepted));
     if (marks === undefined) return;
     try {
       await this.#untilSettled(marks);
     } catch (error) {
-      if (error instanceof TidemarkError) error.accepted = events.length;
+      if (error instanceof TidemarkError) error.accepted = batch.events.length;
       throw error;
     }
   }
@@ -340,7 +340,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
 
   async #checkpointAll(): Promise<void> {
     // Behind whatever still waits for room.
-    await this.#ingest.accept([], undefined, () => this.#state.rejection());
+    await this.#ingest.accept({ events: [], streams: [] }, undefined, () => this.#state.rejection());
     // What fails between these steps has rejected who waited then; nobody would reject who waits later.
     this.#state.requireAlive();
     await this.#requests.request();

@@ -5,6 +5,9 @@ import { AT, recordBytes } from '../memory/ingest-ring.ts';
 import type { Event, PushOptions, U64 } from './event.ts';
 import { invalidArgument } from './options.ts';
 
+/** A UTF-16 unit takes at most so many bytes of UTF-8. */
+const UTF16_UNIT_BYTES_MAX = 3;
+
 /**
  * Whether a push is to wait for durability.
  * @throws ERR_TIDEMARK_INVALID_ARGUMENT
@@ -38,28 +41,24 @@ export function payloadBytes(payload: Uint8Array | string): number {
   return typeof payload === 'string' ? Buffer.byteLength(payload, 'utf8') : payload.byteLength;
 }
 
+/** Names that need no check, having passed it before. */
+export interface KnownNames {
+  readonly stream: boolean;
+  readonly source: string | undefined;
+}
+
+const NONE_KNOWN: KnownNames = { stream: false, source: undefined };
+
 /**
  * Checks everything about an event that does not depend on other events.
  * @throws ERR_TIDEMARK_INVALID_ARGUMENT, ERR_TIDEMARK_PAYLOAD_TOO_LARGE
  */
-export function checkEvent(event: Event, recordBytesMax: number): void {
+export function checkEvent(event: Event, recordBytesMax: number, known: KnownNames = NONE_KNOWN): void {
   if (event === null || typeof event !== 'object')
     throw invalidArgument(`an event is an object, got ${event === null ? 'null' : typeof event}`);
   const { stream, payload, source, offset, nextOffset } = event;
-  checkName(stream, 'event.stream', recordBytesMax);
-  if (typeof payload === 'string') {
-    if (!payload.isWellFormed())
-      throw invalidArgument('event.payload is a string with an unpaired surrogate; push bytes instead');
-  } else if (!(payload instanceof Uint8Array)) {
-    throw invalidArgument('event.payload must be a string or a Uint8Array');
-  }
-  const bytes = recordBytes(AT.payload, payloadBytes(payload));
-  if (bytes > recordBytesMax) {
-    throw new TidemarkError(
-      'ERR_TIDEMARK_PAYLOAD_TOO_LARGE',
-      `a payload of ${payloadBytes(payload)} bytes exceeds the limit of ${recordBytesMax - AT.payload} bytes, half the ring; raise memory.ringBytes`,
-    );
-  }
+  if (!known.stream) checkName(stream, 'event.stream', recordBytesMax);
+  checkPayload(payload, recordBytesMax);
   if (event.sequence !== undefined) checkU64(event.sequence, 'event.sequence');
   if (event.watermarkNs !== undefined) checkU64(event.watermarkNs, 'event.watermarkNs');
   if (source === undefined) {
@@ -67,10 +66,31 @@ export function checkEvent(event: Event, recordBytesMax: number): void {
       throw invalidArgument('an event with an offset must name its source');
     return;
   }
-  checkName(source, 'event.source', recordBytesMax);
+  if (source !== known.source) checkName(source, 'event.source', recordBytesMax);
   if (offset === undefined) throw invalidArgument('an event with a source must have an offset');
   checkU64(offset, 'event.offset');
   checkNext(offset, nextOffset);
+}
+
+function checkPayload(payload: unknown, recordBytesMax: number): void {
+  let mostBytes: number;
+  if (typeof payload === 'string') {
+    if (!payload.isWellFormed())
+      throw invalidArgument('event.payload is a string with an unpaired surrogate; push bytes instead');
+    mostBytes = payload.length * UTF16_UNIT_BYTES_MAX;
+  } else if (payload instanceof Uint8Array) {
+    mostBytes = payload.byteLength;
+  } else {
+    throw invalidArgument('event.payload must be a string or a Uint8Array');
+  }
+  // To count the bytes of a string takes longer than all the other checks; short ones fit whatever they hold.
+  if (recordBytes(AT.payload, mostBytes) <= recordBytesMax) return;
+  const bytes = payloadBytes(payload);
+  if (recordBytes(AT.payload, bytes) <= recordBytesMax) return;
+  throw new TidemarkError(
+    'ERR_TIDEMARK_PAYLOAD_TOO_LARGE',
+    `a payload of ${bytes} bytes exceeds the limit of ${recordBytesMax - AT.payload} bytes, half the ring; raise memory.ringBytes`,
+  );
 }
 
 /** The next offset of an event that passed the checks. */
@@ -96,8 +116,7 @@ function checkNext(offset: U64, nextOffset: U64 | undefined): void {
 function checkName(name: unknown, what: string, recordBytesMax: number): void {
   if (typeof name !== 'string' || !name.isWellFormed())
     throw invalidArgument(`${what} must be a well-formed string`);
-  // A UTF-16 unit takes at most three bytes of UTF-8.
-  if (name.length * 3 + AT.name + 8 > recordBytesMax) {
+  if (name.length * UTF16_UNIT_BYTES_MAX + AT.name + 8 > recordBytesMax) {
     throw invalidArgument(`${what} of ${name.length} characters is too long for memory.ringBytes`);
   }
 }

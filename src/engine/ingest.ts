@@ -27,6 +27,8 @@ export type Marks = Map<RoutedStream, number>;
 
 interface QueuedPush {
   readonly events: readonly Event[];
+  /** The stream of each event, as far as it was known when they were checked. */
+  readonly streams: readonly (RoutedStream | undefined)[];
   /** Present if somebody waits for durability; filled as the events are written. */
   readonly marks: Marks | undefined;
   /** Set for a request to checkpoint one stream, which keeps its place among the events. */
@@ -36,6 +38,13 @@ interface QueuedPush {
   isAnnounced: boolean;
   readonly resolve: () => void;
   readonly reject: (accepted: number) => void;
+}
+
+/** Events that have passed the checks. */
+export interface CheckedBatch {
+  readonly events: readonly Event[];
+  /** The stream of each, undefined where it was new. */
+  readonly streams: readonly (RoutedStream | undefined)[];
 }
 
 export interface IngestPorts {
@@ -57,6 +66,8 @@ export class Ingest {
   #turnEvents = 0;
   #turnBytes = 0;
   #isTurnEnding = false;
+  /** Of the last event: most events come from the same source as the one before. */
+  #source: SourceProgress | undefined;
 
   constructor(ports: IngestPorts) {
     this.#ports = ports;
@@ -69,7 +80,7 @@ export class Ingest {
   /** Accepts one checked event now, or answers false. */
   tryAccept(event: Event, isDurable: boolean): boolean {
     if (this.isWaiting) return false;
-    const shard = this.#write(event, isDurable);
+    const shard = this.#write(event, undefined, isDurable);
     if (shard === undefined) return false;
     shard.publish();
     return true;
@@ -80,18 +91,18 @@ export class Ingest {
     return this.#turnEvents >= EVENTS_PER_TURN_MAX || this.#turnBytes >= BYTES_PER_TURN_MAX;
   }
 
-  /** Resolves when all `events`, which are checked, are accepted. `onReject` makes the error when they never will be. */
+  /** Resolves when all events of a batch are accepted. `onReject` makes the error when they never will be. */
   accept(
-    events: readonly Event[],
+    { events, streams }: CheckedBatch,
     marks: Marks | undefined,
     onReject: (accepted: number) => Error,
   ): Promise<void> {
-    return this.#enqueue({ events, marks, checkpoint: undefined }, onReject);
+    return this.#enqueue({ events, streams, marks, checkpoint: undefined }, onReject);
   }
 
   /** Resolves when the request to checkpoint `stream` is in its ring, behind all that was pushed before. */
   requestCheckpoint(stream: RoutedStream, marks: Marks, onReject: () => Error): Promise<void> {
-    return this.#enqueue({ events: [], marks, checkpoint: stream }, onReject);
+    return this.#enqueue({ events: [], streams: [], marks, checkpoint: stream }, onReject);
   }
 
   /** Goes on with the queue; called whenever room may have come. */
@@ -114,7 +125,7 @@ export class Ingest {
   }
 
   #enqueue(
-    push: Pick<QueuedPush, 'events' | 'marks' | 'checkpoint'>,
+    push: Pick<QueuedPush, 'events' | 'streams' | 'marks' | 'checkpoint'>,
     onReject: (accepted: number) => Error,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -166,7 +177,7 @@ export class Ingest {
         break;
       }
       const event = push.events[push.next] as Event;
-      const shard = this.#write(event, push.marks !== undefined);
+      const shard = this.#write(event, push.streams[push.next], push.marks !== undefined);
       if (shard === undefined) {
         isComplete = false;
         break;
@@ -203,17 +214,14 @@ export class Ingest {
   }
 
   /** The shard that has the event now, or undefined while its ring is full. */
-  #write(event: Event, isDurable: boolean): ShardHandle | undefined {
+  #write(event: Event, known: RoutedStream | undefined, isDurable: boolean): ShardHandle | undefined {
     const { router } = this.#ports;
-    const stream = router.stream(event.stream) ?? router.addStream(event.stream);
+    const stream = known ?? router.stream(event.stream) ?? router.addStream(event.stream);
     const shard = this.#ports.shards[stream.shard] as ShardHandle;
     if (!stream.isDefined && !this.#define(shard, RECORD.defineStream, stream.index, stream.name))
       return this.#full(stream);
     stream.isDefined = true;
-    const source =
-      event.source === undefined
-        ? undefined
-        : (router.source(event.source) ?? router.addSource(event.source));
+    const source = event.source === undefined ? undefined : this.#sourceOf(event.source);
     if (source !== undefined && source.isDefinedOn[stream.shard] !== true) {
       if (!this.#define(shard, RECORD.defineSource, source.index, source.name)) return this.#full(stream);
       source.isDefinedOn[stream.shard] = true;
@@ -227,6 +235,13 @@ export class Ingest {
     this.#turnEvents++;
     this.#turnBytes += bytes;
     return shard;
+  }
+
+  #sourceOf(name: string): SourceProgress {
+    if (this.#source?.name === name) return this.#source;
+    const { router } = this.#ports;
+    this.#source = router.source(name) ?? router.addSource(name);
+    return this.#source;
   }
 
   #full(stream: RoutedStream): undefined {
