@@ -30,6 +30,8 @@ export interface FileSystem {
   unlink(path: string): void;
   /** Names in the directory; undefined when there is no such directory. */
   list(path: string): string[] | undefined;
+  /** Bytes that files in the directory may still grow by; 0 when the system does not say. */
+  freeBytes(path: string): number;
   /** Makes the directory and those above it that are missing, durably. */
   makeDirectory(path: string): void;
 }

@@ -27,6 +27,7 @@ export const nodeFileSystem: FileSystem = {
       throw error;
     }
   },
+  freeBytes,
   makeDirectory: (path) => makeDirectory(resolve(path)),
 };
 
@@ -47,6 +48,17 @@ function makeDirectory(path: string): void {
 
 function isDirectory(path: string): boolean {
   return fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+function freeBytes(path: string): number {
+  try {
+    const { bavail, bsize } = fs.statfsSync(path);
+    return bavail * bsize;
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code === 'ENOSYS' || code === 'ENOTSUP') return 0;
+    throw error;
+  }
 }
 
 function syncDirectory(path: string): void {

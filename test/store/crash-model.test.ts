@@ -92,7 +92,8 @@ function liveUntilCrash(random: Random, disk: SimulatedDisk, life: Life, sequenc
       life.attempted = model;
       run();
       life.acknowledged = model;
-      if (random.chance(0.4)) log.store.idleStep();
+      disk.free = random.chance(0.5) ? 0 : Number.POSITIVE_INFINITY;
+      if (random.chance(0.4)) log.store.idleStep(random.chance(0.5));
       expect(disk.usedBytes()).toBeLessThanOrEqual(OPTIONS.diskBytes);
     }
   } catch (error) {

@@ -58,6 +58,13 @@ describe('a directory that is made', () => {
   });
 });
 
+test('free bytes are those of the file system that holds the path', () => {
+  const free = nodeFileSystem.freeBytes(tmpdir());
+  expect(free).toBeGreaterThan(0);
+  expect(Number.isSafeInteger(free)).toBe(true);
+  expect(() => nodeFileSystem.freeBytes(join(tmpdir(), 'no-such-directory'))).toThrow(/ENOENT/);
+});
+
 describe('a directory that cannot be made', () => {
   test('is no directory when a file has its name', () => {
     const path = join(scratch, 'letter.txt');

@@ -17,12 +17,14 @@ describe('a log that has gone around many times', () => {
       const newest = new Map<string, bigint>();
       let committed = 0;
       for (let i = 1n; i <= 2500n; i++) {
+        // New segments come without blocks, or are filled first.
+        disk.free = random.chance(0.5) ? 0 : Number.POSITIVE_INFINITY;
         const stream = `stream-${random.below(40)}`;
         const frame = frameOf(stream, i, { stateBytes: random.magnitude(12_000) });
         store.commit({ frames: [frame], frontiers: new Map([['s', i]]), generation: 1n });
         newest.set(stream, i);
         committed += frame.bytes.length;
-        if (random.chance(0.3)) store.idleStep();
+        if (random.chance(0.3)) store.idleStep(random.chance(0.5));
       }
       expect(committed).toBeGreaterThan(2 * MIB);
       expect(disk.bytesMax).toBeLessThanOrEqual(MIB);
@@ -67,6 +69,41 @@ describe('a log that has gone around many times', () => {
       while (store.idleStep());
     }
     expect(disk.bytesMax).toBeLessThan(40 * MIB);
+  });
+});
+
+describe('a new segment', () => {
+  /** What is written for a log that grows by sixty frames of 60,000 bytes, in multiples of these. */
+  function writtenWith(free: number, step: (store: ReturnType<typeof openOn>['store']) => void): number {
+    const disk = new SimulatedDisk();
+    disk.free = free;
+    const { store } = openOn(disk, { diskBytes: 256 * MIB, perStream: 60 });
+    for (let i = 1; i <= 60; i++) {
+      const frames = [frameOf('a', i, { stateBytes: 60_000 })];
+      store.commit({ frames, frontiers: NO_FRONTIERS, generation: 1n });
+      step(store);
+    }
+    expect(store.list('a')).toHaveLength(60);
+    return disk.bytesWritten / (60 * 60_000);
+  }
+
+  test('is not filled while a commit waits for it', () => {
+    expect(writtenWith(Number.POSITIVE_INFINITY, () => undefined)).toBeLessThan(1.2);
+  });
+
+  test('is filled all the same when the disk may have no room for it later', () => {
+    expect(writtenWith(0, () => undefined)).toBeGreaterThan(1.9);
+  });
+
+  test('is filled ahead of its use when there is time', () => {
+    const inQuiet = writtenWith(Number.POSITIVE_INFINITY, (store) => {
+      while (store.idleStep());
+    });
+    const whileBusy = writtenWith(Number.POSITIVE_INFINITY, (store) => {
+      while (store.idleStep(true));
+    });
+    expect(inQuiet).toBeGreaterThan(1.9);
+    expect(whileBusy).toBeLessThan(1.2);
   });
 });
 

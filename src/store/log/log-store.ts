@@ -159,16 +159,17 @@ export class LogStore {
 
   /**
    * Does a piece of the work that keeps commits from waiting: the next segment is made ready, or the oldest
-   * one is compacted. Returns whether there is more; call it again when nothing else waits.
+   * one is compacted. Returns whether there is more; call it again when nothing else waits. With `isBusy`, commits
+   * keep coming: a new segment is not filled in between, which would hold them up.
    */
-  idleStep(): boolean {
+  idleStep(isBusy = false): boolean {
     const { segments } = this.writer;
     if (this.isClosed || !this.writer.isSound) return false;
     if (segments.isReady && segments.isReserveWhole) return false;
     const { liveBytes } = this.index;
     const isWasteful = segments.liveSize > Math.max(COMPACT_FROM_BYTES, GROWTH_FACTOR * liveBytes);
     if (isWasteful && this.compactStep()) return true;
-    if (this.writer.guard(() => segments.prepare())) return true;
+    if (!isBusy && this.writer.guard(() => segments.prepare())) return true;
     if (segments.isReady && segments.isReserveWhole) return false;
     const garbage = segments.liveSize - segments.room - liveBytes;
     return garbage >= 2 * this.input.limits.segmentBytes && this.compactStep();

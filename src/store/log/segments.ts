@@ -8,7 +8,12 @@
  *
  * Invariants: laps in use are consecutive; commits go to the head only; a segment is free only once a durable
  * commit says that the tail is behind it; the files never take more than `capacityBytes`; a file gets its
- * final name only when it is full of zeros and durable. Owned by the thread that writes the log.
+ * final name only when it has its whole length and that is durable. Owned by the thread that writes the log.
+ *
+ * A segment is made ahead of its use and filled with zeros then: a commit into blocks that the file system has
+ * given out already is a good deal faster, and finds no full disk. When commits come faster than that, the next one
+ * takes a segment whose blocks are given out as they are written: to fill it first would be to write everything
+ * twice, and have the commit wait for it.
  */
 import { join } from 'node:path';
 import { type FileHandle, type FileSystem, systemErrorCode, writeFully } from '../file-system.ts';
@@ -16,6 +21,7 @@ import {
   alignUp,
   HEADER_COPY_BYTES,
   HEADER_REGION_BYTES,
+  SECTOR_BYTES,
   segmentFileName,
   temporarySegmentFileName,
 } from './layout.ts';
@@ -68,6 +74,9 @@ export interface Activation {
 /** Zeros are written in pieces, so that what waits for the thread does not wait for a whole segment. */
 const ZERO_CHUNK_BYTES = 1024 * 1024;
 const ZEROS = new Uint8Array(ZERO_CHUNK_BYTES);
+/** A segment is made without blocks while the disk has this many times its size, and so many bytes more. */
+const AMPLE_FACTOR = 2;
+const AMPLE_BYTES = 64 * 1024 * 1024;
 
 export class Segments {
   readonly live: Segment[];
@@ -207,7 +216,8 @@ export class Segments {
       this.shrinkFree(size);
       if (!this.startPreparation(size)) return undefined;
     }
-    while (this.preparation !== undefined) if (!this.continuePreparation()) break;
+    if (this.hasAmpleSpace(size)) this.finishPreparation();
+    else while (this.preparation !== undefined) if (!this.continuePreparation()) break;
     return this.outOfSpace === undefined ? this.free.pop() : undefined;
   }
 
@@ -254,12 +264,21 @@ export class Segments {
     }
   }
 
-  /** True while there is more to do. */
+  /**
+   * Whether a segment without blocks will get them, whatever else is written meanwhile within reason. Should the
+   * disk be full all the same, the store ends as with any failed write.
+   */
+  private hasAmpleSpace(size: number): boolean {
+    const { fileSystem, directory } = this.input;
+    return fileSystem.freeBytes(directory) >= AMPLE_FACTOR * size + AMPLE_BYTES;
+  }
+
+  /** Fills a piece with zeros. True while there is more to do. */
   private continuePreparation(): boolean {
-    const { preparation, input } = this;
+    const { preparation } = this;
     if (preparation === undefined) return false;
-    const { fileSystem, directory } = input;
-    const { id, handle, size, filled } = preparation;
+    const { fileSystem } = this.input;
+    const { handle, size, filled } = preparation;
     try {
       const piece = ZEROS.subarray(0, Math.min(ZERO_CHUNK_BYTES, size - filled));
       writeFully(fileSystem, handle, [piece], filled);
@@ -268,6 +287,23 @@ export class Segments {
         fileSystem.datasync(handle);
         return true;
       }
+    } catch (error) {
+      this.abandonPreparation();
+      return this.noteOutOfSpace(error);
+    }
+    return this.finishPreparation();
+  }
+
+  /** Makes a free segment of the one being prepared, filled or not. */
+  private finishPreparation(): false {
+    const { preparation, input } = this;
+    if (preparation === undefined) return false;
+    const { fileSystem, directory } = input;
+    const { id, handle, size, filled } = preparation;
+    try {
+      // What lies between reads as zeros.
+      if (filled < size)
+        writeFully(fileSystem, handle, [ZEROS.subarray(0, SECTOR_BYTES)], size - SECTOR_BYTES);
       const header = {
         directoryId: input.directoryId,
         segment: id,

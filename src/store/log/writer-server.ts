@@ -33,6 +33,8 @@ export interface WriterService {
 
 /** More frames than this are not merged into one commit, so that no caller waits for too many others. */
 const MERGED_FRAMES_MAX = 8192;
+/** Milliseconds without a request after which the log may do what would hold one up. */
+const QUIET_MS = 10;
 
 /** Serves until the other end closes the store or the port; then the directory is released. */
 export function serveStore(service: WriterService): Promise<void> {
@@ -47,6 +49,9 @@ class WriterServer {
   /** What `opened` listed, for the copies that are asked for by position. */
   private opened: { readonly streams: readonly string[]; readonly sequences: BigUint64Array } | undefined;
   private isIdleScheduled = false;
+  private quietTimer: NodeJS.Timeout | undefined;
+  /** When the last request was answered, by the clock of the ports. */
+  private servedAt = 0;
 
   constructor(service: WriterService, onEnd: () => void) {
     this.service = service;
@@ -77,6 +82,7 @@ class WriterServer {
         at += 1;
       }
     }
+    this.servedAt = this.service.ports.clock.now();
     this.scheduleIdle();
   }
 
@@ -223,12 +229,22 @@ class WriterServer {
     this.isIdleScheduled = true;
     setImmediate(() => {
       this.isIdleScheduled = false;
+      const busyMs = this.servedAt + QUIET_MS - this.service.ports.clock.now();
       try {
-        if (this.store?.idleStep() === true) this.scheduleIdle();
+        if (this.store?.idleStep(busyMs > 0) === true) this.scheduleIdle();
+        else if (busyMs > 0) this.scheduleQuiet(busyMs);
       } catch {
         // The store has failed and says so to the next request.
       }
     });
+  }
+
+  /** Looks again once it may be quiet; requests that come until then put it off. */
+  private scheduleQuiet(ms: number): void {
+    this.quietTimer ??= setTimeout(() => {
+      this.quietTimer = undefined;
+      this.scheduleIdle();
+    }, ms).unref();
   }
 
   private end(): void {

@@ -38,6 +38,8 @@ export class SimulatedDisk implements FileSystem {
   /** The greatest sum of file sizes there ever was. */
   bytesMax = 0;
   bytesWritten = 0;
+  /** What `freeBytes` says. */
+  free = Number.POSITIVE_INFINITY;
   private names = new Map<string, SimulatedFile>();
   private durableNames = new Map<string, SimulatedFile>();
   /** Changes of names since the directory was synced, in order. */
@@ -134,6 +136,10 @@ export class SimulatedDisk implements FileSystem {
   list(path: string): string[] | undefined {
     if (!this.directories.has(path)) return undefined;
     return [...this.names.keys()].filter((name) => dirname(name) === path).map((name) => basename(name));
+  }
+
+  freeBytes(): number {
+    return this.free;
   }
 
   makeDirectory(path: string): void {
