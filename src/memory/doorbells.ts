@@ -4,6 +4,7 @@
  *   waiter:  flag = 1;  look again;  if nothing, wait while bell is unchanged;  flag = 0
  *   ringer:  publish;   if flag:  bell += 1, notify
  *
+ * Those who ring the main thread lower its flag first, so that only one of them rings for each wait.
  * All four are sequentially consistent, so either the ringer sees the flag or the waiter's second look
  * sees what was published. The bell value that the waiter waits on is read before the flag is raised: a
  * ring in between changes it, and the wait returns at once.
@@ -32,7 +33,9 @@ export class ShardBell {
   }
 
   ringMain(): void {
+    // The first ringer lowers the flag: one ring is enough, and each costs what a message costs.
     if (Atomics.load(this.#i32, MAIN_WAITING >>> 2) === 0) return;
+    if (Atomics.exchange(this.#i32, MAIN_WAITING >>> 2, 0) === 0) return;
     Atomics.add(this.#i32, MAIN_DOORBELL >>> 2, 1);
     Atomics.notify(this.#i32, MAIN_DOORBELL >>> 2);
   }

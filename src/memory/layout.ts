@@ -27,7 +27,7 @@ export const NAMES_BYTES: number = 4 * PAGE_BYTES;
 
 /** Rung by shards when there is something for the main thread (shards add, main waits). */
 export const MAIN_DOORBELL = WORD_STRIDE_BYTES;
-/** 1 while the main thread waits for the doorbell (main). */
+/** 1 while the main thread waits for the doorbell (raised by main, lowered by whoever rings, and by main). */
 export const MAIN_WAITING = 2 * WORD_STRIDE_BYTES;
 
 /** Word numbers within an arena's control block. */

@@ -83,6 +83,22 @@ describe("the main thread's bell", () => {
     expect(calls).toBe(1);
   });
 
+  test('rings once for each wait, and again for the next', async () => {
+    const { memory, arena } = smallEngine();
+    const bell = new MainBell(memory);
+    const shards = [new ShardBell(memory, arena), new ShardBell(memory, arena)];
+    const rung = (): number => Atomics.load(memory.i32, MAIN_DOORBELL >>> 2);
+    for (let wait = 1; wait <= 3; wait++) {
+      let calls = 0;
+      bell.arm(() => void calls++);
+      for (const shard of [...shards, ...shards]) shard.ringMain();
+      expect(rung()).toBe(wait);
+      expect(Atomics.load(memory.i32, MAIN_WAITING >>> 2)).toBe(0);
+      await settle();
+      expect(calls).toBe(1);
+    }
+  });
+
   test('a ring of another thread, before the arming turn is over, calls', async () => {
     const engine = smallEngine();
     const { reached, proceed, peer } = startPeer(engine, 'ring-main');

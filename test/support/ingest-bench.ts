@@ -56,7 +56,9 @@ export class IngestBench {
   }
 
   push(events: readonly Event[], marks?: Marks): Promise<void> {
-    return this.ingest.accept({ events, streams: [] }, marks, (accepted) => Object.assign(new Error('failed'), { accepted }));
+    return this.ingest.accept({ events, streams: [] }, marks, (accepted) =>
+      Object.assign(new Error('failed'), { accepted }),
+    );
   }
 
   requestCheckpoint(stream: RoutedStream, marks: Marks): Promise<void> {
