@@ -69,7 +69,7 @@ function resultOf({ each, subject, runs }: Entry, control: LoopDelay): Result {
     ...summarize(runs.map((run) => (run.cost.wallMs * 1e6) / events)),
     remarks: [
       `${perSecond(events)} events/s, ${perSecond(checkpoints)} checkpoints/s (${checkpoints.toLocaleString('en-US')}, as configured)`,
-      `main thread: ${((cost.threadMs * 1e6) / events).toFixed(0)} ns/event, longest section ${longest.threadMs.toFixed(2)} ms of processor time, ${longest.wallMs.toFixed(2)} ms by the clock`,
+      `main thread: ${((cost.threadMs * 1e6) / events).toFixed(0)} ns/event, longest section ${longest.withoutGcMs.toFixed(2)} ms of processor time, ${longest.threadMs.toFixed(2)} with garbage collections, ${longest.wallMs.toFixed(2)} by the clock`,
       `event-loop delay: ${delayText(cost.delay)}; control ${delayText(control)}`,
       `RSS +${(rssBytes / 2 ** 20).toFixed(0)} MiB`,
     ],

@@ -7,33 +7,56 @@
  * spends on making events is taken out.
  */
 import { createHook, executionAsyncResource } from 'node:async_hooks';
-import { performance } from 'node:perf_hooks';
+import { type PerformanceEntry, PerformanceObserver, performance } from 'node:perf_hooks';
 
-/** The longest section by the clock, and the longest by processor time: the machine may run something else. */
 export interface Longest {
-  wallMs: number;
-  threadMs: number;
+  /** By the clock, in which the machine may run something else. */
+  readonly wallMs: number;
+  /** By the processor time of the thread. */
+  readonly threadMs: number;
+  /** By processor time, less the garbage collections that fell into it. */
+  readonly withoutGcMs: number;
 }
 
+/** Callbacks that ran without a turn of the event loop between them. */
+interface Section {
+  wallMs: number;
+  threadMs: number;
+  readonly parts: { readonly startMs: number; readonly endMs: number }[];
+}
+
+/** Only sections this long are kept: the longest is among them, or is shorter than anybody cares. */
+const KEPT_MS = 0.5;
+
 export class SectionWatch {
-  readonly longest: Longest = { wallMs: 0, threadMs: 0 };
   /** Processor time taken out. */
   excludedMs = 0;
   readonly #hook = createHook({ before: () => this.#enter(), after: () => this.#leave() });
+  readonly #collections: PerformanceEntry[] = [];
+  readonly #observer = new PerformanceObserver((list) => void this.#collections.push(...list.getEntries()));
+  readonly #kept: Section[] = [];
+  #section: Section = { wallMs: 0, threadMs: 0, parts: [] };
   #depth = 0;
   #startMs = 0;
   #startThreadMs = 0;
   #loop = -1;
-  /** Of the present section, its callbacks that have ended. */
-  #wallMs = 0;
-  #threadMs = 0;
 
   start(): void {
+    this.#observer.observe({ entryTypes: ['gc'] });
     this.#hook.enable();
   }
 
-  stop(): void {
+  stop(): Longest {
     this.#hook.disable();
+    this.#collections.push(...this.#observer.takeRecords());
+    this.#observer.disconnect();
+    this.#keep();
+    const most = (length: (section: Section) => number): number => Math.max(0, ...this.#kept.map(length));
+    return {
+      wallMs: most(({ wallMs }) => wallMs),
+      threadMs: most(({ threadMs }) => threadMs),
+      withoutGcMs: most((section) => section.threadMs - this.#collectionMs(section)),
+    };
   }
 
   /** Runs what is the bench's own. */
@@ -43,8 +66,8 @@ export class SectionWatch {
     const value = work();
     const usedMs = threadMs() - startThreadMs;
     this.excludedMs += usedMs;
-    this.#threadMs -= usedMs;
-    this.#wallMs -= performance.now() - startMs;
+    this.#section.threadMs -= usedMs;
+    this.#section.wallMs -= performance.now() - startMs;
     return value;
   }
 
@@ -53,8 +76,8 @@ export class SectionWatch {
     const loop = performance.nodeTiming.uvMetricsInfo.loopCount;
     const continues = loop === this.#loop && executionAsyncResource() instanceof Promise;
     if (!continues) {
-      this.#wallMs = 0;
-      this.#threadMs = 0;
+      this.#keep();
+      this.#section = { wallMs: 0, threadMs: 0, parts: [] };
     }
     this.#loop = loop;
     this.#startThreadMs = threadMs();
@@ -64,14 +87,30 @@ export class SectionWatch {
   #leave(): void {
     // The callback that started the watch was not seen going in.
     if (this.#depth === 0 || --this.#depth > 0) return;
-    this.#wallMs += performance.now() - this.#startMs;
-    this.#threadMs += threadMs() - this.#startThreadMs;
-    this.longest.wallMs = Math.max(this.longest.wallMs, this.#wallMs);
-    this.longest.threadMs = Math.max(this.longest.threadMs, this.#threadMs);
+    const endMs = performance.now();
+    this.#section.wallMs += endMs - this.#startMs;
+    this.#section.threadMs += threadMs() - this.#startThreadMs;
+    this.#section.parts.push({ startMs: this.#startMs, endMs });
+  }
+
+  #keep(): void {
+    if (this.#section.wallMs >= KEPT_MS) this.#kept.push(this.#section);
+  }
+
+  /** What garbage collections took of a section by the clock, of which little goes by while the machine runs something else. */
+  #collectionMs({ parts }: Section): number {
+    let ms = 0;
+    for (const { startTime, duration } of this.#collections) {
+      for (const { startMs, endMs } of parts)
+        ms += Math.max(0, Math.min(endMs, startTime + duration) - Math.max(startMs, startTime));
+    }
+    return ms;
   }
 }
 
+/** To the microsecond: Linux brings the account of a thread up to date only when that of its process is read. */
 function threadMs(): number {
+  process.cpuUsage();
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1e3;
 }

@@ -13,7 +13,7 @@ export interface ThreadCost {
   /** Processor time of this thread, without what the bench took to make events. */
   readonly threadMs: number;
   readonly delay: LoopDelay;
-  readonly longest: Readonly<Longest>;
+  readonly longest: Longest;
 }
 
 /** The monitor's own timer: an idle loop is late by this much. */
@@ -33,7 +33,7 @@ export async function watchThread(
   const wallMs = performance.now() - start;
   const { user, system } = process.threadCpuUsage(before);
   delay.disable();
-  sections.stop();
+  const longest = sections.stop();
   const late = (ns: number): number => Math.max(0, ns / 1e6 - RESOLUTION_MS);
   return {
     wallMs,
@@ -43,6 +43,6 @@ export async function watchThread(
       p99Ms: late(delay.percentile(99)),
       greatestMs: late(delay.max),
     },
-    longest: sections.longest,
+    longest,
   };
 }

@@ -24,17 +24,18 @@ export function checkBatch(
   router: Router,
   limits: BatchLimits,
 ): (RoutedStream | undefined)[] {
-  const streams: (RoutedStream | undefined)[] = [];
+  const streams = new Array<RoutedStream | undefined>(events.length);
   /** Of streams that have had no event: whether their first one here brings its sequence. */
   const first = new Map<string, boolean>();
   const offsets = new Map<string, U64>();
   /** Of the last event. */
   let source: string | undefined;
   let last: U64 | undefined;
-  for (const event of events) {
+  for (let at = 0; at < events.length; at++) {
+    const event = events[at] as Event;
     const known = knownStream(event, router);
-    checkEvent(event, limits.recordBytesMax, { stream: known !== undefined, source });
-    streams.push(known);
+    checkEvent(event, limits.recordBytesMax, known !== undefined, source);
+    streams[at] = known;
     const { stream, offset } = event;
     const brings = event.sequence !== undefined;
     const expected = known?.bringsSequences ?? first.get(stream);
@@ -77,7 +78,7 @@ function countNew(names: Iterable<string>, find: (name: string) => unknown): num
 /** The same for one event, without bookkeeping. */
 export function checkSingle(event: Event, router: Router, limits: BatchLimits): void {
   const known = knownStream(event, router);
-  checkEvent(event, limits.recordBytesMax, { stream: known !== undefined, source: undefined });
+  checkEvent(event, limits.recordBytesMax, known !== undefined);
   const { stream, source, offset } = event;
   const brings = event.sequence !== undefined;
   if (known === undefined) requireRoom('streams', router.streamCount + 1, limits.maxStreams);

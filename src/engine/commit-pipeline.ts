@@ -8,7 +8,7 @@ import type { CentralStore, SourceLow, StoredFrame } from '../store/central-stor
 import type { CheckpointStore } from '../store/contract.ts';
 
 /** Handing over a frame and settling it take the main thread about a microsecond. */
-const BATCH_FRAMES_MAX = 1_024;
+const BATCH_FRAMES_MAX = 256;
 const BATCH_BYTES_MAX = 2 ** 25;
 /** After so many idle milliseconds, frontiers that rose without a frame are committed on their own. */
 const FRONTIER_DELAY_MS = 20;

@@ -317,18 +317,18 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
 
   #pushAll(events: readonly Event[], isDurable: boolean): Promise<void> {
     const streams = checkBatch(events, this.#router, this.#limits);
-    // The caller may reuse its array while events wait for room.
-    return this.#pushQueued({ events: [...events], streams }, isDurable);
+    return this.#pushQueued({ events, streams }, isDurable);
   }
 
   async #pushQueued(batch: CheckedBatch, isDurable: boolean): Promise<void> {
     const marks: Marks | undefined = isDurable ? new Map() : undefined;
+    const count = batch.events.length;
     await this.#ingest.accept(batch, marks, (accepted) => this.#state.rejection(accepted));
     if (marks === undefined) return;
     try {
       await this.#untilSettled(marks);
     } catch (error) {
-      if (error instanceof TidemarkError) error.accepted = batch.events.length;
+      if (error instanceof TidemarkError) error.accepted = count;
       throw error;
     }
   }

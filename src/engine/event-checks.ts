@@ -41,23 +41,21 @@ export function payloadBytes(payload: Uint8Array | string): number {
   return typeof payload === 'string' ? Buffer.byteLength(payload, 'utf8') : payload.byteLength;
 }
 
-/** Names that need no check, having passed it before. */
-export interface KnownNames {
-  readonly stream: boolean;
-  readonly source: string | undefined;
-}
-
-const NONE_KNOWN: KnownNames = { stream: false, source: undefined };
-
 /**
- * Checks everything about an event that does not depend on other events.
+ * Checks everything about an event that does not depend on other events. A name needs no check that has passed it
+ * before: the stream's if `isKnownStream`, the source's if it is `knownSource`.
  * @throws ERR_TIDEMARK_INVALID_ARGUMENT, ERR_TIDEMARK_PAYLOAD_TOO_LARGE
  */
-export function checkEvent(event: Event, recordBytesMax: number, known: KnownNames = NONE_KNOWN): void {
+export function checkEvent(
+  event: Event,
+  recordBytesMax: number,
+  isKnownStream = false,
+  knownSource: string | undefined = undefined,
+): void {
   if (event === null || typeof event !== 'object')
     throw invalidArgument(`an event is an object, got ${event === null ? 'null' : typeof event}`);
   const { stream, payload, source, offset, nextOffset } = event;
-  if (!known.stream) checkName(stream, 'event.stream', recordBytesMax);
+  if (!isKnownStream) checkName(stream, 'event.stream', recordBytesMax);
   checkPayload(payload, recordBytesMax);
   if (event.sequence !== undefined) checkU64(event.sequence, 'event.sequence');
   if (event.watermarkNs !== undefined) checkU64(event.watermarkNs, 'event.watermarkNs');
@@ -66,7 +64,7 @@ export function checkEvent(event: Event, recordBytesMax: number, known: KnownNam
       throw invalidArgument('an event with an offset must name its source');
     return;
   }
-  if (source !== known.source) checkName(source, 'event.source', recordBytesMax);
+  if (source !== knownSource) checkName(source, 'event.source', recordBytesMax);
   if (offset === undefined) throw invalidArgument('an event with a source must have an offset');
   checkU64(offset, 'event.offset');
   checkNext(offset, nextOffset);

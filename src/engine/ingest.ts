@@ -17,7 +17,7 @@ import type { SourceProgress } from './frontiers.ts';
 import type { RoutedStream, Router } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
 
-const EVENTS_PER_TURN_MAX = 4_096;
+const EVENTS_PER_TURN_MAX = 2_048;
 const BYTES_PER_TURN_MAX = 2 ** 20;
 /** Done pushes that may stay in the queue. */
 const TRIM_MIN = 64;
@@ -26,7 +26,8 @@ const TRIM_MIN = 64;
 export type Marks = Map<RoutedStream, number>;
 
 interface QueuedPush {
-  readonly events: readonly Event[];
+  /** The caller's own array at first; a copy once the push has to wait. */
+  events: readonly Event[];
   /** The stream of each event, as far as it was known when they were checked. */
   readonly streams: readonly (RoutedStream | undefined)[];
   /** Present if somebody waits for durability; filled as the events are written. */
@@ -138,7 +139,10 @@ export class Ingest {
       };
       this.#queue.push(queued);
       if (this.#queue.length === this.#first + 1) this.resume();
-      if (this.isWaiting) this.#announce(queued);
+      if (!this.isWaiting) return;
+      // The caller may reuse its array as soon as the call returns.
+      queued.events = [...queued.events];
+      this.#announce(queued);
     });
   }
 

@@ -14,7 +14,7 @@ import { serveMemory } from './memory-service.ts';
 import type { ShardHandle } from './shard-handle.ts';
 
 /** Completions of one shard that are handled in one turn. */
-const COMPLETIONS_PER_TURN_MAX = 1_024;
+const COMPLETIONS_PER_TURN_MAX = 256;
 
 export interface MainLoopPorts {
   readonly shards: readonly ShardHandle[];
