@@ -17,7 +17,7 @@ import type { SourceProgress } from './frontiers.ts';
 import type { RoutedStream, Router } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
 
-const EVENTS_PER_TURN_MAX = 2_048;
+const EVENTS_PER_TURN_MAX = 1_024;
 const BYTES_PER_TURN_MAX = 2 ** 20;
 /** Done pushes that may stay in the queue. */
 const TRIM_MIN = 64;

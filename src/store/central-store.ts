@@ -17,6 +17,7 @@
  *   memory can be given back later.
  */
 import { Link, LinkedList } from '../linked-list.ts';
+import { WaitingLows } from './waiting-lows.ts';
 
 /** The low of a frame for one source: offset of the first event that older frames do not cover. */
 export interface SourceLow {
@@ -33,7 +34,7 @@ export class StoredFrame {
   readonly bytes: number;
   /** Events of the stream, duplicates included, that the frame covers. */
   seen: number;
-  lows: readonly SourceLow[];
+  readonly lows: readonly SourceLow[];
   state: FrameState = 'stored';
   readonly evictableLink: Link<StoredFrame> = new Link<StoredFrame>(this);
 
@@ -84,6 +85,7 @@ export class CentralStore {
   readonly #unsettled: number[];
   /** Streams with a waiting frame, in the order in which they began to wait. */
   readonly #queue = new Map<IndexedStream, number>();
+  readonly #lows = new WaitingLows();
   #enqueued = 0;
   frameCount = 0;
   frameBytes = 0;
@@ -141,6 +143,7 @@ export class CentralStore {
       frames.push(frame);
       bytes += frame.bytes;
     }
+    this.#lows.takeThrough(through);
     return { frames, through };
   }
 
@@ -155,9 +158,9 @@ export class CentralStore {
     }
   }
 
-  /** The lows of all frames that wait. */
-  *waitingLows(): Generator<SourceLow> {
-    for (const stream of this.#queue.keys()) yield* (stream.waiting as StoredFrame).lows;
+  /** The least low of each source among the frames that wait. */
+  waitingLows(): Iterable<SourceLow> {
+    return this.#lows.least();
   }
 
   /** Evicts frames of a shard until `bytes` are freed or nothing may leave; returns the bytes freed. */
@@ -183,11 +186,12 @@ export class CentralStore {
     stream.waiting = frame;
     if (replaced === undefined) {
       this.#queue.set(stream, ++this.#enqueued);
+      this.#lows.add(this.#enqueued, frame.lows);
       this.#addUnsettled(stream.shard, 1);
       return;
     }
     // The stream keeps its place in the queue, and what the replaced frame was first to cover.
-    frame.lows = mergeLows(replaced.lows, frame.lows);
+    this.#lows.add(this.#queue.get(stream) as number, frame.lows);
     this.#makeEvictable(replaced, 'superseded');
   }
 
@@ -217,10 +221,4 @@ export class CentralStore {
     this.frameBytes -= frame.bytes;
     this.#options.release(frame);
   }
-}
-
-/** Both frames become one: for every source the older low counts, being the lesser one. */
-function mergeLows(older: readonly SourceLow[], newer: readonly SourceLow[]): readonly SourceLow[] {
-  const added = newer.filter((low) => !older.some((known) => known.source === low.source));
-  return added.length === 0 ? older : [...older, ...added];
 }

@@ -12,7 +12,7 @@ export class CentralBench {
   readonly added: StoredFrame[] = [];
   /** In the order in which they became evictable. */
   evictable: StoredFrame[] = [];
-  /** By stream: the first low of each source since a frame of the stream was last taken. */
+  /** By stream: the least low of each source since a frame of the stream was last taken. */
   readonly #lows = new Map<IndexedStream, Map<number, bigint>>();
   /** In the order in which they began to wait. */
   queue: { stream: IndexedStream; number: number }[] = [];
@@ -107,8 +107,13 @@ export class CentralBench {
       );
       expect(this.store.hasUnsettled(shard)).toBe(isUnsettled);
     }
-    const lows = this.queue.flatMap(({ stream }) => [...(this.#lows.get(stream) ?? [])]);
-    expect([...this.store.waitingLows()].map(({ source, offset }) => [source, offset])).toEqual(lows);
+    const lows = new Map<number, bigint>();
+    for (const { stream } of this.queue) {
+      for (const [source, offset] of this.#lows.get(stream) ?? []) lower(lows, source, offset);
+    }
+    const found = [...this.store.waitingLows()];
+    expect(new Map(found.map(({ source, offset }) => [source, offset]))).toEqual(lows);
+    expect(found).toHaveLength(lows.size);
   }
 
   #checkStream(stream: IndexedStream): void {
@@ -139,7 +144,7 @@ export class CentralBench {
     if (replaced === undefined) this.queue.push({ stream, number: ++this.#enqueued });
     else this.evictable.push(replaced);
     const lows = this.#lows.get(stream) ?? new Map<number, bigint>();
-    for (const { source, offset } of frame.lows) if (!lows.has(source)) lows.set(source, offset);
+    for (const { source, offset } of frame.lows) lower(lows, source, offset);
     this.#lows.set(stream, lows);
   }
 
@@ -159,4 +164,9 @@ export class CentralBench {
       expect(frame).not.toBe(writing);
     }
   }
+}
+
+function lower(lows: Map<number, bigint>, source: number, offset: bigint): void {
+  const known = lows.get(source);
+  if (known === undefined || offset < known) lows.set(source, offset);
 }
