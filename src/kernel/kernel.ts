@@ -24,7 +24,7 @@ export class Kernel {
   readonly checksum: KernelExports['checksum'];
   /** Writes the footer behind the body and the extension that begin at `frame`. */
   readonly seal: KernelExports['seal'];
-  /** Makes a frame of an image: the copy, the time of creation (whole milliseconds), the footer. */
+  /** Sets the time of creation (whole milliseconds) in an image and makes a frame of it: the copy and the footer. */
   readonly encode: KernelExports['encode'];
 
   /** Where in the frame its first source is; 0 unless the range is one whole, undamaged frame. */

@@ -4,7 +4,7 @@
 // Callers pass ranges that lie in their own part of the memory; a range outside of the memory traps.
 
 import { FOOTER_CHECKSUM, FOOTER_MAGIC, FOOTER_VERSION, MAGIC, VERSION_AND_FLAGS } from './footer';
-import { xxh64 } from './xxh64';
+import { copyAndXxh64, xxh64 } from './xxh64';
 
 export { findOffset, findState } from './find';
 export { index, verify } from './index-frame';
@@ -23,17 +23,14 @@ export function checksum(out: usize, start: usize, length: usize): void {
 
 /** Writes the footer behind the body and the extension that begin at `frame`. */
 export function seal(frame: usize, bodyBytes: u32, extensionBytes: u32): void {
-  const length: usize = bodyBytes + extensionBytes;
-  const footer = frame + length;
-  store<u32>(footer, bodyBytes);
-  store<u32>(footer, extensionBytes, 4);
-  store<u64>(footer, VERSION_AND_FLAGS, FOOTER_VERSION);
-  store<u64>(footer, xxh64(frame, length + FOOTER_CHECKSUM), FOOTER_CHECKSUM);
-  store<u64>(footer, MAGIC, FOOTER_MAGIC);
+  writeLengths(frame, bodyBytes, extensionBytes);
+  const footer = frame + bodyBytes + extensionBytes;
+  writeChecksum(footer, xxh64(frame, footer - frame + FOOTER_CHECKSUM));
 }
 
 /**
- * Makes a frame of an image (body with the extension behind it): one copy, the time of creation, the footer.
+ * Makes a frame of an image (body with the extension behind it, in which the time of creation is set): one copy that
+ * is summed as it is made, and the footer.
  */
 export function encode(
   frame: usize,
@@ -42,7 +39,24 @@ export function encode(
   extensionBytes: u32,
   createdAtMs: f64,
 ): void {
-  memory.copy(frame, image, bodyBytes + extensionBytes);
-  store<u64>(frame + bodyBytes, <u64>createdAtMs * NS_PER_MS);
-  seal(frame, bodyBytes, extensionBytes);
+  const length: usize = bodyBytes + extensionBytes;
+  store<u64>(image + bodyBytes, <u64>createdAtMs * NS_PER_MS);
+  writeLengths(frame, bodyBytes, extensionBytes);
+  writeChecksum(frame + length, copyAndXxh64(frame, image, length, length + FOOTER_CHECKSUM));
+}
+
+// @ts-expect-error: decorator
+@inline
+function writeLengths(frame: usize, bodyBytes: u32, extensionBytes: u32): void {
+  const footer = frame + bodyBytes + extensionBytes;
+  store<u32>(footer, bodyBytes);
+  store<u32>(footer, extensionBytes, 4);
+  store<u64>(footer, VERSION_AND_FLAGS, FOOTER_VERSION);
+}
+
+// @ts-expect-error: decorator
+@inline
+function writeChecksum(footer: usize, checksum: u64): void {
+  store<u64>(footer, checksum, FOOTER_CHECKSUM);
+  store<u64>(footer, MAGIC, FOOTER_MAGIC);
 }
