@@ -50,7 +50,7 @@ export function checkEvent(
   event: Event,
   recordBytesMax: number,
   isKnownStream = false,
-  knownSource: string | undefined = undefined,
+  knownSource?: string,
 ): void {
   if (event === null || typeof event !== 'object')
     throw invalidArgument(`an event is an object, got ${event === null ? 'null' : typeof event}`);
