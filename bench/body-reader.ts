@@ -30,10 +30,10 @@ export const kernelReader: BodyReader = {
     const { frames, kernel } = memory;
     const start = versions[turn]?.stream.image ?? 0;
     return () => {
-      const sourcesAt = kernel.index(start, bodyBytes);
+      const sourcesAt = kernel.index(start, bodyBytes, frames.knownLayout);
       if (sourcesAt === 0) throw new Error('tidemark: the body is damaged');
       // Without a frame around it: nobody asks for the extension's parts.
-      const body = new CheckpointView(frames, start, bodyBytes, sourcesAt, bodyBytes);
+      const body = new CheckpointView(frames, start, bodyBytes, sourcesAt, bodyBytes, frames.checkedLayout);
       return { operator: body.operator(names.operator), offset: body.sourceOffset(names.source) };
     };
   },

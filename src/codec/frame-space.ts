@@ -12,7 +12,10 @@ const OFFSET_BYTES = 8;
 const keys = new Map<string, Uint8Array>();
 const KEYS_MAX = 4_096;
 
-/** Positions count from the start of `u8`. */
+/**
+ * Positions count from the start of `u8`. A layout is a number that bodies have in common whose entries have the same
+ * names and are in the same places; 0 says nothing.
+ */
 export interface FrameSpace {
   readonly u8: Uint8Array;
   /** Spans the same bytes as `u8`. */
@@ -25,13 +28,13 @@ export interface FrameSpace {
    * there is none.
    * @throws ERR_TIDEMARK_INVALID_ARGUMENT when `name` has an unpaired surrogate
    */
-  findState(start: number, end: number, name: string): number;
+  findState(start: number, end: number, name: string, layout: number): number;
   /**
    * Where the offset of the source `name` is in a checked body that ends at `end` and whose first source is at
    * `sources`; 0 if there is none.
    * @throws ERR_TIDEMARK_INVALID_ARGUMENT when `name` has an unpaired surrogate
    */
-  findOffset(sources: number, end: number, name: string): number;
+  findOffset(sources: number, end: number, name: string, layout: number): number;
 }
 
 /** Bytes that are nobody's memory but their own, as a whole. */

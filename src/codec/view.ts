@@ -34,14 +34,26 @@ export class CheckpointView {
   /** Positions in the space, as all that follow. */
   private readonly firstSource: number;
   private readonly bodyEnd: number;
+  private readonly layout: number;
 
-  /** The frame at `start`; `sourcesAt` and `bodyEnd` count from there and come from a check of all of it. */
-  constructor(space: FrameSpace, start: number, byteLength: number, sourcesAt: number, bodyEnd: number) {
+  /**
+   * The frame at `start`; `sourcesAt` and `bodyEnd` count from there, and with `layout` (see `FrameSpace`) come from
+   * a check of all of it.
+   */
+  constructor(
+    space: FrameSpace,
+    start: number,
+    byteLength: number,
+    sourcesAt: number,
+    bodyEnd: number,
+    layout = 0,
+  ) {
     this.space = space;
     this.start = start;
     this.byteLength = byteLength;
     this.firstSource = start + sourcesAt;
     this.bodyEnd = start + bodyEnd;
+    this.layout = layout;
   }
 
   /** The whole frame, not a copy. */
@@ -91,13 +103,13 @@ export class CheckpointView {
    */
   operator(name: string): Uint8Array | undefined {
     if (this.operatorCount === 0) return undefined;
-    const at = this.space.findState(this.start, this.bodyEnd, name);
+    const at = this.space.findState(this.start, this.bodyEnd, name, this.layout);
     return at === 0 ? undefined : this.state(at);
   }
 
   /** Version of the state of the operator `name`; undefined if there is none. */
   operatorVersion(name: string): number | undefined {
-    const state = this.space.findState(this.start, this.bodyEnd, name);
+    const state = this.space.findState(this.start, this.bodyEnd, name, this.layout);
     if (state === 0) return undefined;
     let position = 0;
     for (let at = this.start + OPERATORS_AT; ; position++) {
@@ -120,7 +132,7 @@ export class CheckpointView {
   /** The next offset to read from the source `name`; undefined if it is not known. */
   sourceOffset(name: string): bigint | undefined {
     if (this.sourceCount === 0) return undefined;
-    const at = this.space.findOffset(this.firstSource, this.bodyEnd, name);
+    const at = this.space.findOffset(this.firstSource, this.bodyEnd, name, this.layout);
     return at === 0 ? undefined : this.space.view.getBigUint64(at, true);
   }
 

@@ -5,8 +5,8 @@
 import { KERNEL_CODE } from './build/kernel-code.ts';
 
 interface KernelExports {
-  verify(frame: number, length: number): number;
-  index(body: number, length: number): number;
+  verify(frame: number, length: number, known: number): number;
+  index(body: number, length: number, known: number): number;
   findState(body: number, end: number, key: number, keyBytes: number): number;
   findOffset(sources: number, end: number, key: number, keyBytes: number): number;
   copy(to: number, from: number, length: number): void;
@@ -27,9 +27,12 @@ export class Kernel {
   /** Sets the time of creation (whole milliseconds) in an image and makes a frame of it: the copy and the footer. */
   readonly encode: KernelExports['encode'];
 
-  /** Where in the frame its first source is; 0 unless the range is one whole, undamaged frame. */
+  /**
+   * Where in the frame its first source is; 0 unless the range is one whole, undamaged frame. `known` is where the
+   * thread keeps the layout that it met last; its first word then numbers that of this frame, or is 0.
+   */
   readonly verify: KernelExports['verify'];
-  /** Where in the body its first source is; 0 unless the range is a canonical body. */
+  /** The same for a body alone: 0 unless the range is a canonical body. */
   readonly index: KernelExports['index'];
   /**
    * Address of the length of an operator's state in a body that ends at `end`; 0 if there is none of that

@@ -8,7 +8,7 @@
 
 import { Kernel } from '../kernel/kernel.ts';
 import { KernelFrames } from './kernel-frames.ts';
-import { NAMES_AT, NAMES_BYTES, SCRATCH_AT, STAGING_AT, STAGING_BYTES } from './layout.ts';
+import { KNOWN_LAYOUT_AT, NAMES_AT, NAMES_BYTES, SCRATCH_AT, STAGING_AT, STAGING_BYTES } from './layout.ts';
 
 const WASM_PAGE_BYTES = 65_536;
 /** Fewer bytes are copied as fast one by one. */
@@ -44,7 +44,11 @@ export class EngineMemory {
     this.#staging = block + STAGING_AT;
     this.kernel = new Kernel(memory);
     this.buffer = buffer;
-    this.frames = new KernelFrames(buffer, this.kernel, { address: block + NAMES_AT, bytes: NAMES_BYTES });
+    this.frames = new KernelFrames(buffer, this.kernel, {
+      names: block + NAMES_AT,
+      nameBytes: NAMES_BYTES,
+      knownLayout: block + KNOWN_LAYOUT_AT,
+    });
     this.u8 = new Uint8Array(buffer);
     this.u32 = new Uint32Array(buffer);
     this.i32 = new Int32Array(buffer);

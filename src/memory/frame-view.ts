@@ -9,11 +9,11 @@ import type { EngineMemory } from './engine-memory.ts';
  */
 export function viewFrameAt(memory: EngineMemory, address: number, bytes: number): CheckpointView {
   const { frames, kernel, u8, view } = memory;
-  const sourcesAt = kernel.verify(address, bytes);
+  const sourcesAt = kernel.verify(address, bytes, frames.knownLayout);
   if (sourcesAt === 0) {
     // The codec makes the same checks and says which of them failed.
     return viewFrame(u8.slice(address, address + bytes));
   }
   const bodyBytes = view.getUint32(address + bytes - FRAME_FOOTER_BYTES, true);
-  return new CheckpointView(frames, address, bytes, sourcesAt, bodyBytes);
+  return new CheckpointView(frames, address, bytes, sourcesAt, bodyBytes, frames.checkedLayout);
 }

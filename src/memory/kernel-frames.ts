@@ -5,22 +5,31 @@
 import { type FrameSpace, findOffsetIn, findStateIn, keyOf } from '../codec/frame-space.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 
-/** A name's place in the memory. Address 0: it has none, being longer than all the room there is. */
+/**
+ * A name's place in the memory; address 0: it has none, being longer than all the room there is. And where an entry of
+ * that name was found last, in bodies of which layout.
+ */
 interface Key {
   readonly name: string;
   readonly address: number;
   readonly bytes: number;
+  stateLayout: number;
+  /** Position of the length of the operator's state in the body; 0: there is none. */
+  stateAt: number;
+  offsetLayout: number;
+  /** Position of the source's offset behind the first source; -1: there is none. */
+  offsetAt: number;
 }
-
-const NOWHERE: Key = { name: '', address: 0, bytes: 0 };
 
 /** The kernel compares up to so many bytes at once, and reads those before a shorter name along with it. */
 const VECTOR_BYTES = 16;
 
-/** The thread's room for names, of `bytes` at `address`. */
-export interface NameRoom {
-  readonly address: number;
-  readonly bytes: number;
+/** What the kernel of the thread has in the memory; byte addresses. */
+export interface KernelRoom {
+  readonly names: number;
+  readonly nameBytes: number;
+  /** Where it keeps the layout that it met last. */
+  readonly knownLayout: number;
 }
 
 export class KernelFrames implements FrameSpace {
@@ -28,44 +37,61 @@ export class KernelFrames implements FrameSpace {
   readonly view: DataView;
   readonly buffer: SharedArrayBuffer;
   readonly byteOffset = 0;
+  readonly knownLayout: number;
+  private readonly u32: Uint32Array;
   private readonly kernelFindState: Kernel['findState'];
   private readonly kernelFindOffset: Kernel['findOffset'];
-  private readonly room: NameRoom;
+  private readonly room: KernelRoom;
   private readonly keys = new Map<string, Key>();
   /** Where the next name goes. */
   private next: number;
   /** Most readers ask for the same operator and the same source of every frame. */
-  private lastOperator: Key = NOWHERE;
-  private lastSource: Key = NOWHERE;
+  private lastOperator: Key = makeKey('', 0, 0);
+  private lastSource: Key = this.lastOperator;
 
-  constructor(buffer: SharedArrayBuffer, kernel: Kernel, room: NameRoom) {
+  constructor(buffer: SharedArrayBuffer, kernel: Kernel, room: KernelRoom) {
     this.buffer = buffer;
     this.u8 = new Uint8Array(buffer);
+    this.u32 = new Uint32Array(buffer);
     this.view = new DataView(buffer);
     this.kernelFindState = kernel.findState;
     this.kernelFindOffset = kernel.findOffset;
     this.room = room;
-    this.next = room.address + VECTOR_BYTES;
+    this.knownLayout = room.knownLayout;
+    this.next = room.names + VECTOR_BYTES;
   }
 
-  findState(start: number, end: number, name: string): number {
+  /** Number of the layout of the body that the kernel has just checked; 0: it has none. */
+  get checkedLayout(): number {
+    return this.u32[this.knownLayout >>> 2] as number;
+  }
+
+  findState(start: number, end: number, name: string, layout: number): number {
     let key = this.lastOperator;
     if (key.name !== name) {
       key = this.keyOf(name);
       this.lastOperator = key;
     }
+    if (layout !== 0 && key.stateLayout === layout) return key.stateAt === 0 ? 0 : start + key.stateAt;
     if (key.address === 0) return findStateIn(this, start, keyOf(name));
-    return this.kernelFindState(start, end, key.address, key.bytes) >>> 0;
+    const found = this.kernelFindState(start, end, key.address, key.bytes) >>> 0;
+    key.stateLayout = layout;
+    key.stateAt = found === 0 ? 0 : found - start;
+    return found;
   }
 
-  findOffset(sources: number, end: number, name: string): number {
+  findOffset(sources: number, end: number, name: string, layout: number): number {
     let key = this.lastSource;
     if (key.name !== name) {
       key = this.keyOf(name);
       this.lastSource = key;
     }
+    if (layout !== 0 && key.offsetLayout === layout) return key.offsetAt < 0 ? 0 : sources + key.offsetAt;
     if (key.address === 0) return findOffsetIn(this, sources, keyOf(name));
-    return this.kernelFindOffset(sources, end, key.address, key.bytes) >>> 0;
+    const found = this.kernelFindOffset(sources, end, key.address, key.bytes) >>> 0;
+    key.offsetLayout = layout;
+    key.offsetAt = found === 0 ? -1 : found - sources;
+    return found;
   }
 
   private keyOf(name: string): Key {
@@ -73,11 +99,11 @@ export class KernelFrames implements FrameSpace {
   }
 
   private intern(name: string): Key {
-    const { address, bytes } = this.room;
+    const { names, nameBytes } = this.room;
     const utf8 = keyOf(name);
-    if (utf8.length > bytes - VECTOR_BYTES) return { name, address: 0, bytes: utf8.length };
-    if (this.next + utf8.length > address + bytes) this.forgetAll();
-    const key: Key = { name, address: this.next, bytes: utf8.length };
+    if (utf8.length > nameBytes - VECTOR_BYTES) return makeKey(name, 0, utf8.length);
+    if (this.next + utf8.length > names + nameBytes) this.forgetAll();
+    const key = makeKey(name, this.next, utf8.length);
     this.u8.set(utf8, this.next);
     this.next += utf8.length;
     this.keys.set(name, key);
@@ -87,8 +113,12 @@ export class KernelFrames implements FrameSpace {
   /** The room is full: the names that are still wanted will be asked for again. */
   private forgetAll(): void {
     this.keys.clear();
-    this.lastOperator = NOWHERE;
-    this.lastSource = NOWHERE;
-    this.next = this.room.address + VECTOR_BYTES;
+    this.lastOperator = makeKey('', 0, 0);
+    this.lastSource = this.lastOperator;
+    this.next = this.room.names + VECTOR_BYTES;
   }
+}
+
+function makeKey(name: string, address: number, bytes: number): Key {
+  return { name, address, bytes, stateLayout: 0, stateAt: 0, offsetLayout: 0, offsetAt: -1 };
 }

@@ -15,15 +15,17 @@ import type { HeapRegion } from './slab-allocator.ts';
 const WORD_STRIDE_BYTES = 128;
 /**
  * Every thread has a block with its control words, and behind them what its kernel uses: words for
- * results, a page through which bytes pass whose alignment would make a direct copy slow, and names that it
- * looks for.
+ * results, a page through which bytes pass whose alignment would make a direct copy slow, names that it looks for,
+ * and the layout of the bodies that it reads.
  */
 export const MAIN_BLOCK_BYTES: number = 6 * PAGE_BYTES;
 export const SCRATCH_AT: number = 28 * WORD_STRIDE_BYTES;
 export const STAGING_AT: number = PAGE_BYTES;
 export const STAGING_BYTES: number = PAGE_BYTES;
 export const NAMES_AT: number = 2 * PAGE_BYTES;
-export const NAMES_BYTES: number = 4 * PAGE_BYTES;
+export const NAMES_BYTES: number = 3 * PAGE_BYTES;
+/** The layout of bodies that the thread's kernel met last; one page. */
+export const KNOWN_LAYOUT_AT: number = 5 * PAGE_BYTES;
 
 /** Rung by shards when there is something for the main thread (shards add, main waits). */
 export const MAIN_DOORBELL = WORD_STRIDE_BYTES;

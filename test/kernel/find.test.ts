@@ -46,8 +46,8 @@ test(
       for (const name of NAMES) {
         const state = own.findState(0, bytes.length, name);
         const offset = own.findOffset(sourcesAt, bytes.length, name);
-        expect(frames.findState(start, start + bytes.length, name)).toBe(state === 0 ? 0 : start + state);
-        expect(frames.findOffset(start + sourcesAt, start + bytes.length, name)).toBe(
+        expect(frames.findState(start, start + bytes.length, name, 0)).toBe(state === 0 ? 0 : start + state);
+        expect(frames.findOffset(start + sourcesAt, start + bytes.length, name, 0)).toBe(
           offset === 0 ? 0 : start + offset,
         );
       }
@@ -71,8 +71,8 @@ test(
       const start = place(bytes);
       const end = start + bytes.length;
       const name = random.pick(NAMES);
-      const state = frames.findState(start, end, name);
-      const offset = frames.findOffset(start + sourcesAt, end, name);
+      const state = frames.findState(start, end, name, 0);
+      const offset = frames.findOffset(start + sourcesAt, end, name, 0);
       if (state !== 0) {
         found++;
         expect(state).toBeGreaterThan(start);

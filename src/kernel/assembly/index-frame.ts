@@ -10,6 +10,7 @@ import {
   MAGIC,
   VERSION_AND_FLAGS,
 } from './footer';
+import { recognise, remember } from './known-layout';
 import { compare, isUtf8 } from './names';
 import { xxh64 } from './xxh64';
 
@@ -20,7 +21,7 @@ const EXTENSION_HEAD_BYTES: usize = 16;
 const WRONG: usize = 0;
 
 /** Where in the frame its first source is; 0 unless `length` bytes at `frame` are one whole, undamaged frame. */
-export function verify(frame: usize, length: usize): usize {
+export function verify(frame: usize, length: usize, known: usize): usize {
   if (length < FOOTER_BYTES) return 0;
   const footer = frame + length - FOOTER_BYTES;
   const bodyBytes = load<u32>(footer);
@@ -29,16 +30,27 @@ export function verify(frame: usize, length: usize): usize {
   if (<u64>bodyBytes + <u64>extensionBytes != <u64>(length - FOOTER_BYTES)) return 0;
   if (load<u64>(footer, FOOTER_CHECKSUM) != xxh64(frame, length - FOOTER_CHECKSUM)) return 0;
   if (load<u64>(footer, FOOTER_VERSION) != VERSION_AND_FLAGS) return 0;
-  const sources = index(frame, bodyBytes);
+  const sources = index(frame, bodyBytes, known);
   if (sources == 0) return 0;
   const operators = load<u32>(frame, HEADER_BYTES);
   return isExtension(frame + bodyBytes, footer, operators) ? sources : 0;
 }
 
-/** Where in the body its first source is; 0 unless `length` bytes at `body` are a canonical body. */
-export function index(body: usize, length: usize): usize {
-  const end = body + length;
+/**
+ * Where in the body its first source is; 0 unless `length` bytes at `body` are a canonical body. At `known` is the
+ * layout that the thread knows.
+ */
+export function index(body: usize, length: usize, known: usize): usize {
   if (length < HEADER_BYTES + 8) return 0;
+  const recognised = recognise(body, length, known);
+  if (recognised != 0) return recognised;
+  const sources = walk(body, length);
+  if (sources != 0) remember(body, length, sources, known);
+  return sources;
+}
+
+function walk(body: usize, length: usize): usize {
+  const end = body + length;
   let at = entries(body + HEADER_BYTES + 4, end, load<u32>(body, HEADER_BYTES), true);
   if (at == WRONG || end - at < 4) return 0;
   const count = load<u32>(at);

@@ -2,7 +2,7 @@
 // with a name counts for nothing, and always lies in the same frame: in front of the first name of a frame or body
 // there are 32 bytes, and behind a name no more is read than the caller says there is.
 
-const VECTOR_BYTES: usize = 16;
+export const VECTOR_BYTES: usize = 16;
 
 /**
  * Less than, equal to or greater than 0, as the bytes of `a` sort before, with or after those of `b`, which
