@@ -7,6 +7,7 @@ import { compareBytes, type TextRange, viewOf } from '../src/codec/cursor.ts';
 import { encodeUtf8 } from '../src/codec/utf8.ts';
 import { CheckpointView } from '../src/codec/view.ts';
 import type { LiveStreams } from './live-stream.ts';
+import { versionAt } from './shapes.ts';
 
 export interface ReadParts {
   readonly operator: Uint8Array | undefined;
@@ -15,21 +16,24 @@ export interface ReadParts {
 
 export interface BodyReader {
   readonly subject: string;
-  /** Makes what reads the body of `live` that its call number `turn` works on; not measured. */
+  /** What reads the body that call number `turn` works on. */
   prepare(
     live: LiveStreams,
-    turn: number,
     names: { readonly operator: string; readonly source: string },
-  ): () => ReadParts;
+  ): (turn: number) => ReadParts;
 }
 
-/** As the engine views a frame, but that it is checked by its form alone: a body has no checksum. */
+/**
+ * As the engine views a frame, but that it is checked by its form alone: a body has no checksum. All versions are laid
+ * out alike, as the checkpoints of a stream of slots are.
+ */
 export const kernelReader: BodyReader = {
   subject: 'tidemark',
-  prepare({ memory, versions, bodyBytes }, turn, names) {
-    const { frames, kernel } = memory;
-    const start = versions[turn]?.stream.image ?? 0;
-    return () => {
+  prepare(live, names) {
+    const { frames, kernel } = live.memory;
+    const { bodyBytes } = live;
+    return (turn) => {
+      const start = live.versionAt(turn).stream.image;
       const sourcesAt = kernel.index(start, bodyBytes, frames.knownLayout);
       if (sourcesAt === 0) throw new Error('tidemark: the body is damaged');
       // Without a frame around it: nobody asks for the extension's parts.
@@ -39,13 +43,30 @@ export const kernelReader: BodyReader = {
   },
 };
 
+/** The same, as if no body were laid out as the one before. */
+export const changingLayoutReader: BodyReader = {
+  subject: 'tidemark-changing-layout',
+  prepare(live, names) {
+    const { frames, kernel } = live.memory;
+    const { bodyBytes } = live;
+    return (turn) => {
+      frames.forgetLayout();
+      const start = live.versionAt(turn).stream.image;
+      const sourcesAt = kernel.index(start, bodyBytes, frames.knownLayout);
+      if (sourcesAt === 0) throw new Error('tidemark-changing-layout: the body is damaged');
+      const body = new CheckpointView(frames, start, bodyBytes, sourcesAt, bodyBytes, frames.checkedLayout);
+      return { operator: body.operator(names.operator), offset: body.sourceOffset(names.source) };
+    };
+  },
+};
+
 /** Over bytes of its own, as the codec serves those that are not in an engine's memory. */
 export const typescriptReader: BodyReader = {
   subject: 'tidemark-typescript',
-  prepare({ memory, versions, bodyBytes }, turn, names) {
-    const start = versions[turn]?.stream.image ?? 0;
-    const body = new Uint8Array(memory.u8.subarray(start, start + bodyBytes));
-    return () => {
+  prepare({ memory, versions, bodyBytes }, names) {
+    const bodies = versions.map(({ stream }) => memory.u8.slice(stream.image, stream.image + bodyBytes));
+    return (turn) => {
+      const body = versionAt(bodies, turn);
       const index = indexBody(body);
       const operator = find(body, index.operators, names.operator);
       const source = find(body, index.sources, names.source);

@@ -6,7 +6,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { encodeFrame } from '../src/codec/frame.ts';
-import { type BodyReader, kernelReader, typescriptReader } from './body-reader.ts';
+import { type BodyReader, changingLayoutReader, kernelReader, typescriptReader } from './body-reader.ts';
 import { answerRequest } from './child.ts';
 import {
   bodyToModel,
@@ -31,7 +31,7 @@ import { destinationBytes, type Rival } from './rivals.ts';
 import { makeVersions, SHAPES, type Shape, SMOKE_SHAPES } from './shapes.ts';
 import { measureCase, type Result, type Subject } from './suite.ts';
 
-const BODY_READERS: readonly BodyReader[] = [kernelReader, typescriptReader];
+const BODY_READERS: readonly BodyReader[] = [kernelReader, changingLayoutReader, typescriptReader];
 
 /** Places that rivals write to in turn. */
 const DESTINATIONS = 8;

@@ -163,8 +163,7 @@ export function bodyToView(
   shape: Shape,
 ): Subject {
   const names = readNames(shape);
-  const reads = states.map((_, turn) => reader.prepare(live, turn, names));
-  const operate = (turn: number): ReadParts => versionAt(reads, turn)();
+  const operate = reader.prepare(live, names);
   return {
     name: reader.subject,
     bytesPerOp: live.bodyBytes,

@@ -24,6 +24,10 @@ interface Key {
 /** The kernel compares up to so many bytes at once, and reads those before a shorter name along with it. */
 const VECTOR_BYTES = 16;
 
+/** Within what the kernel keeps of a layout: the lengths by which it goes, of the known one and of the last other one. */
+const KNOWN_BODY_BYTES = 8;
+const OTHER_BODY_BYTES = 24;
+
 /** What the kernel of the thread has in the memory; byte addresses. */
 export interface KernelRoom {
   readonly names: number;
@@ -59,6 +63,14 @@ export class KernelFrames implements FrameSpace {
     this.room = room;
     this.knownLayout = room.knownLayout;
     this.next = room.names + VECTOR_BYTES;
+    // A thread that used the block before may have died while it wrote there.
+    this.forgetLayout();
+  }
+
+  /** The kernel knows no layout until it meets one again. */
+  forgetLayout(): void {
+    this.u32[(this.knownLayout + KNOWN_BODY_BYTES) >>> 2] = 0;
+    this.u32[(this.knownLayout + OTHER_BODY_BYTES) >>> 2] = 0;
   }
 
   /** Number of the layout of the body that the kernel has just checked; 0: it has none. */
