@@ -3,6 +3,7 @@
  * has come to wait meanwhile goes out with the next. Every commit carries the frontiers that hold once
  * its frames are durable, so that offsets and states cannot diverge.
  */
+import type { Clock } from '../clock.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import type { CentralStore, SourceLow, StoredFrame } from '../store/central-store.ts';
 import type { CheckpointStore } from '../store/contract.ts';
@@ -10,6 +11,14 @@ import type { CheckpointStore } from '../store/contract.ts';
 /** Handing over a frame and settling it take the main thread about a microsecond. */
 const BATCH_FRAMES_MAX = 256;
 const BATCH_BYTES_MAX = 2 ** 25;
+/**
+ * While nobody waits for it, a commit begins so many milliseconds after the one before: frames of that time go out
+ * together. Each commit costs the main thread and the store writer more than a frame in it does. A frame after a
+ * pause is committed at once, and so is as much as this.
+ */
+const COMMIT_INTERVAL_MS = 4;
+const PROMPT_FRAMES = 128;
+const PROMPT_BYTES = 2 ** 20;
 /** After so many idle milliseconds, frontiers that rose without a frame are committed on their own. */
 const FRONTIER_DELAY_MS = 20;
 
@@ -18,6 +27,9 @@ export interface CommitPorts {
   readonly store: CheckpointStore;
   readonly central: CentralStore;
   readonly generation: bigint;
+  readonly clock: Clock;
+  /** Whether somebody waits for frames to become durable. */
+  readonly isAwaited: () => boolean;
   /** Frontiers, given the lows of the frames that still wait. */
   readonly frontiers: (pending: Iterable<SourceLow>) => Map<string, bigint>;
   readonly onDurable: (frames: readonly StoredFrame[], through: number) => void;
@@ -31,8 +43,11 @@ export class CommitPipeline {
   readonly #ports: CommitPorts;
   #isCommitting = false;
   #isStopped = false;
-  #timer: NodeJS.Timeout | undefined;
+  #frontierTimer: NodeJS.Timeout | undefined;
+  #pauseTimer: NodeJS.Timeout | undefined;
+  /** Commits begun, and when the last one was. */
   #begun = 0;
+  #begunAt = Number.NEGATIVE_INFINITY;
   /** Who waits until the commit of that number has ended. */
   #waiters: { readonly commit: number; readonly resolve: () => void }[] = [];
 
@@ -42,13 +57,32 @@ export class CommitPipeline {
   }
 
   /**
-   * Called whenever shards have published something. Starts a commit if frames wait and none is under way;
-   * without frames looks at the frontiers a little later, which may have risen since the last commit ended.
+   * Called whenever shards have published something, or somebody begins to wait. Starts a commit if frames wait and
+   * none is under way, now or a little later; without frames looks at the frontiers later, which may have risen
+   * since the last commit ended.
    */
   kick(): void {
     if (this.#isCommitting || this.#isStopped) return;
-    if (!this.#ports.central.isIdle) this.#begin();
-    else this.#timer ??= setTimeout(() => this.#commitLateFrontiers(), FRONTIER_DELAY_MS).unref();
+    if (this.#ports.central.isIdle) {
+      this.#frontierTimer ??= setTimeout(() => this.#commitLateFrontiers(), FRONTIER_DELAY_MS).unref();
+      return;
+    }
+    const pauseMs = this.#pauseMs();
+    if (pauseMs <= 0) this.#begin();
+    else this.#pauseTimer ??= setTimeout(() => this.#endPause(), pauseMs).unref();
+  }
+
+  /** What a commit of the frames that wait may be put off by. */
+  #pauseMs(): number {
+    const { central, clock, isAwaited } = this.#ports;
+    if (central.waitingFrames >= PROMPT_FRAMES || central.waitingBytes >= PROMPT_BYTES) return 0;
+    if (this.#waiters.length > 0 || isAwaited()) return 0;
+    return this.#begunAt + COMMIT_INTERVAL_MS - clock.now();
+  }
+
+  #endPause(): void {
+    this.#pauseTimer = undefined;
+    if (!this.#isCommitting && !this.#isStopped && !this.#ports.central.isIdle) this.#begin();
   }
 
   /** Resolves once the frontiers that hold now are durable, or no commit will begin any more. */
@@ -64,13 +98,14 @@ export class CommitPipeline {
   /** No commit begins any more. */
   stop(): void {
     this.#isStopped = true;
-    this.#clearTimer();
+    this.#clearTimers();
     this.#release(Number.POSITIVE_INFINITY);
   }
 
   #begin(): void {
-    this.#clearTimer();
-    const { central, memory, store, generation } = this.#ports;
+    this.#clearTimers();
+    const { central, clock, memory, store, generation } = this.#ports;
+    this.#begunAt = clock.now();
     const { frames, through } = central.takeBatch({ frames: BATCH_FRAMES_MAX, bytes: BATCH_BYTES_MAX });
     const frontiers = this.#ports.frontiers(central.waitingLows());
     this.#isCommitting = true;
@@ -112,13 +147,15 @@ export class CommitPipeline {
   }
 
   #commitLateFrontiers(): void {
-    this.#timer = undefined;
+    this.#frontierTimer = undefined;
     if (!this.#isCommitting && this.#hasRisenFrontiers()) this.#begin();
   }
 
-  #clearTimer(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+  #clearTimers(): void {
+    clearTimeout(this.#frontierTimer);
+    clearTimeout(this.#pauseTimer);
+    this.#frontierTimer = undefined;
+    this.#pauseTimer = undefined;
   }
 
   #release(ended: number): void {

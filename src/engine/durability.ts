@@ -22,6 +22,10 @@ export class Durability {
   #barriers: Barrier[] = [];
   #settledThrough = 0;
 
+  get isAwaited(): boolean {
+    return this.#waiting.size > 0 || this.#barriers.length > 0;
+  }
+
   /** Resolves once the first `pushed` events of the stream in this life are durable. */
   untilSettled(stream: RoutedStream, pushed: number): Promise<void> {
     if (stream.settled >= pushed) return Promise.resolve();

@@ -9,6 +9,7 @@
 import { EventEmitter } from 'node:events';
 import type { Writable } from 'node:stream';
 import type { CheckpointState } from '../checkpoint/state.ts';
+import { systemClock } from '../clock.ts';
 import { TidemarkError } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { viewFrameAt } from '../memory/frame-view.ts';
@@ -306,6 +307,9 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       store: this.#connection.store,
       central: this.#central,
       generation: this.generation,
+      clock: systemClock,
+      isAwaited: () =>
+        this.#durability.isAwaited || this.#shards.some(({ memoryRequest }) => memoryRequest !== undefined),
       frontiers: (pending: Iterable<{ source: number; offset: bigint }>) =>
         computeFrontiers(this.#router.sources(), pending),
       onDurable: (frames: readonly StoredFrame[], through: number) => this.#onDurable(frames, through),
@@ -335,7 +339,9 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
 
   async #untilSettled(marks: Marks): Promise<void> {
     this.#state.requireAlive();
-    await Promise.all([...marks].map(([stream, pushed]) => this.#durability.untilSettled(stream, pushed)));
+    const settled = [...marks].map(([stream, pushed]) => this.#durability.untilSettled(stream, pushed));
+    this.#commits?.kick();
+    await Promise.all(settled);
   }
 
   async #checkpointAll(): Promise<void> {
@@ -346,7 +352,9 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     await this.#requests.request();
     this.#state.requireAlive();
     if (this.#commits === undefined) return;
-    await this.#durability.untilThrough(this.#central.enqueued);
+    const settled = this.#durability.untilThrough(this.#central.enqueued);
+    this.#commits.kick();
+    await settled;
     await this.#commits.commitFrontiers();
     this.#state.requireAlive();
   }

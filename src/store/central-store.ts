@@ -89,6 +89,8 @@ export class CentralStore {
   #enqueued = 0;
   frameCount = 0;
   frameBytes = 0;
+  /** Of the frames that wait. */
+  waitingBytes = 0;
 
   constructor(options: CentralStoreOptions) {
     this.#options = options;
@@ -120,6 +122,10 @@ export class CentralStore {
     return this.#queue.size === 0;
   }
 
+  get waitingFrames(): number {
+    return this.#queue.size;
+  }
+
   /** Number of the last stream that began to wait; see `CommitBatchFrames.through`. */
   get enqueued(): number {
     return this.#enqueued;
@@ -143,6 +149,7 @@ export class CentralStore {
       frames.push(frame);
       bytes += frame.bytes;
     }
+    this.waitingBytes -= bytes;
     this.#lows.takeThrough(through);
     return { frames, through };
   }
@@ -184,6 +191,7 @@ export class CentralStore {
     const replaced = stream.waiting;
     frame.state = 'waiting';
     stream.waiting = frame;
+    this.waitingBytes += frame.bytes - (replaced?.bytes ?? 0);
     if (replaced === undefined) {
       this.#queue.set(stream, ++this.#enqueued);
       this.#lows.add(this.#enqueued, frame.lows);

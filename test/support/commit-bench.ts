@@ -20,6 +20,9 @@ export class CommitBench {
   readonly durable: (readonly [streams: string[], through: number])[] = [];
   readonly frontiers: (readonly [string, bigint])[] = [];
   readonly errors: unknown[] = [];
+  nowMs = 0;
+  /** Commits begin at once. */
+  isAwaited = true;
   reached = 0n;
   uncovered: bigint | undefined;
   readonly pipeline: CommitPipeline;
@@ -33,6 +36,8 @@ export class CommitBench {
         store: { ...held, ...store } as CheckpointStore,
         central: this.central,
         generation: 9n,
+        clock: { now: () => this.nowMs, wallMs: () => 0 },
+        isAwaited: () => this.isAwaited,
         frontiers: (pending) => this.#frontiers(pending),
         onDurable: (frames, through) =>
           void this.durable.push([frames.map(({ stream }) => stream.name), through]),
