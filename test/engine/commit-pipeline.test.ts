@@ -88,6 +88,86 @@ describe('a commit', () => {
   });
 });
 
+describe('while nobody waits, a commit', () => {
+  /** One commit has begun and ended at 100 ms. */
+  async function afterOne(): Promise<Bench> {
+    const bench = new Bench();
+    bench.isAwaited = false;
+    bench.nowMs = 100;
+    bench.add(0);
+    bench.pipeline.kick();
+    await bench.last().settle();
+    expect(bench.commits).toHaveLength(1);
+    return bench;
+  }
+
+  test('begins at once after a pause', async () => {
+    const bench = await afterOne();
+    bench.nowMs = 104;
+    bench.add(1);
+    bench.pipeline.kick();
+    expect(bench.commits).toHaveLength(2);
+  });
+
+  test('is put off until 4 ms after the one before, and takes what has come', async () => {
+    const bench = await afterOne();
+    bench.nowMs = 101;
+    bench.add(1);
+    bench.pipeline.kick();
+    bench.nowMs = 102;
+    bench.add(2);
+    bench.pipeline.kick();
+    vi.advanceTimersByTime(2);
+    expect(bench.commits).toHaveLength(1);
+    vi.advanceTimersByTime(1);
+    expect(bench.names(1)).toEqual(['s1', 's2']);
+  });
+
+  test('is not put off once somebody waits', async () => {
+    const bench = await afterOne();
+    bench.add(1);
+    bench.pipeline.kick();
+    expect(bench.commits).toHaveLength(1);
+    bench.isAwaited = true;
+    bench.pipeline.kick();
+    expect(bench.names(1)).toEqual(['s1']);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('is not put off by somebody who waits for frontiers', async () => {
+    const bench = await afterOne();
+    bench.reached = 5n;
+    bench.add(1);
+    bench.pipeline.kick();
+    const done = bench.pipeline.commitFrontiers();
+    expect(bench.names(1)).toEqual(['s1']);
+    await bench.last().settle();
+    expect(await isSettled(done)).toBe(true);
+  });
+
+  test.each([
+    ['128 frames', 128, 16],
+    ['a MiB', 2, 2 ** 19],
+  ])('is not put off when %s wait', async (_, frames, bytes) => {
+    const bench = await afterOne();
+    for (let stream = 1; stream <= frames; stream++) {
+      expect(bench.commits).toHaveLength(1);
+      bench.add(stream, undefined, bytes);
+      bench.pipeline.kick();
+    }
+    expect(bench.names(1)).toHaveLength(frames);
+  });
+
+  test('that is put off does not begin after the end', async () => {
+    const bench = await afterOne();
+    bench.add(1);
+    bench.pipeline.kick();
+    bench.pipeline.stop();
+    vi.advanceTimersByTime(LATER_MS);
+    expect(bench.commits).toHaveLength(1);
+  });
+});
+
 describe('the frontiers of a commit', () => {
   test('are held by the frames that wait, not by those that it makes durable', async () => {
     const bench = new Bench();

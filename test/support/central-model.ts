@@ -99,6 +99,9 @@ export class CentralBench {
     expect(this.store.frameBytes).toBe(indexed.reduce((sum, { bytes }) => sum + bytes, 0));
     expect(this.store.enqueued).toBe(this.#enqueued);
     expect(this.store.isIdle).toBe(this.queue.length === 0);
+    expect(this.store.waitingFrames).toBe(this.queue.length);
+    const waiting = this.queue.map(({ stream }) => stream.waiting?.bytes ?? 0);
+    expect(this.store.waitingBytes).toBe(waiting.reduce((sum, bytes) => sum + bytes, 0));
     for (const stream of this.streams) this.#checkStream(stream);
     for (let shard = 0; shard < this.#options.shards; shard++) {
       const peers = this.streams.filter((stream) => stream.shard === shard);
