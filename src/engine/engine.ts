@@ -17,7 +17,7 @@ import type { RecoveryReceipt } from '../recovery/receipt.ts';
 import { CentralStore, type StoredFrame } from '../store/central-store.ts';
 import { type BatchLimits, checkBatch, checkSingle } from './batch-checks.ts';
 import { CheckpointRequests } from './checkpoint-requests.ts';
-import { CommitPipeline } from './commit-pipeline.ts';
+import { CommitPipeline, type CommitPorts } from './commit-pipeline.ts';
 import { CompletionReader } from './completion-reader.ts';
 import { withDeadline } from './deadline.ts';
 import { Durability } from './durability.ts';
@@ -140,7 +140,10 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     try {
       this.#state.requireOpen();
       const isDurable = checkPushOptions(options, this.#connection !== undefined);
-      if (Array.isArray(events)) return this.#pushAll(events as readonly Event[], isDurable);
+      if (Array.isArray(events)) {
+        const streams = checkBatch(events, this.#router, this.#limits);
+        return this.#pushQueued({ events, streams }, isDurable);
+      }
       const event = events as Event;
       checkSingle(event, this.#router, this.#limits);
       if (isDurable || this.#ingest.isTurnOver || !this.#ingest.tryAccept(event, false)) {
@@ -302,7 +305,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
 
   #makePipeline(): CommitPipeline | undefined {
     if (this.#connection === undefined) return undefined;
-    const ports = {
+    const ports: CommitPorts = {
       memory: this.#memory,
       store: this.#connection.store,
       central: this.#central,
@@ -310,18 +313,12 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       clock: systemClock,
       isAwaited: () =>
         this.#durability.isAwaited || this.#shards.some(({ memoryRequest }) => memoryRequest !== undefined),
-      frontiers: (pending: Iterable<{ source: number; offset: bigint }>) =>
-        computeFrontiers(this.#router.sources(), pending),
-      onDurable: (frames: readonly StoredFrame[], through: number) => this.#onDurable(frames, through),
-      onFrontier: (source: string, offset: bigint) => emitSafely(this, 'frontier', { source, offset }),
-      onError: (error: unknown) => this.#fail(error),
+      frontiers: (pending) => computeFrontiers(this.#router.sources(), pending),
+      onDurable: (frames, through) => this.#onDurable(frames, through),
+      onFrontier: (source, offset) => emitSafely(this, 'frontier', { source, offset }),
+      onError: (error) => this.#fail(error),
     };
     return new CommitPipeline(ports, this.receipt.positions);
-  }
-
-  #pushAll(events: readonly Event[], isDurable: boolean): Promise<void> {
-    const streams = checkBatch(events, this.#router, this.#limits);
-    return this.#pushQueued({ events, streams }, isDurable);
   }
 
   async #pushQueued(batch: CheckedBatch, isDurable: boolean): Promise<void> {
