@@ -16,8 +16,8 @@ const BATCH_BYTES_MAX = 2 ** 25;
  * together. Each commit costs the main thread and the store writer more than a frame in it does. A frame after a
  * pause is committed at once, and so is as much as this.
  */
-const COMMIT_INTERVAL_MS = 4;
-const PROMPT_FRAMES = 128;
+const COMMIT_INTERVAL_MS = 10;
+const PROMPT_FRAMES = 256;
 const PROMPT_BYTES = 2 ** 20;
 /** After so many idle milliseconds, frontiers that rose without a frame are committed on their own. */
 const FRONTIER_DELAY_MS = 20;
