@@ -43,7 +43,7 @@ export const kernelReader: BodyReader = {
   },
 };
 
-/** The same, as if no body were laid out as the one before. */
+/** The same, as if no body were laid out as the one before. Written out: what both called would be compiled for both. */
 export const changingLayoutReader: BodyReader = {
   subject: 'tidemark-changing-layout',
   prepare(live, names) {

@@ -63,7 +63,7 @@ export class CheckpointView {
 
   get streamId(): string {
     const at = this.bodyEnd + EXTENSION_STREAM_ID;
-    return this.text(at + TEXT_HEAD_BYTES, this.textEnd(at));
+    return this.text(at + TEXT_HEAD_BYTES, this.endOf(at));
   }
 
   /** Sequence of the last event that the checkpoint includes. */
@@ -113,9 +113,9 @@ export class CheckpointView {
     if (state === 0) return undefined;
     let position = 0;
     for (let at = this.start + OPERATORS_AT; ; position++) {
-      const found = this.textEnd(at);
+      const found = this.endOf(at);
       if (found >= state) return this.version(position);
-      at = this.stateEnd(found);
+      at = this.endOf(found);
     }
   }
 
@@ -123,9 +123,9 @@ export class CheckpointView {
   *operators(): Generator<[name: string, bytes: Uint8Array]> {
     let at = this.start + OPERATORS_AT;
     for (let left = this.operatorCount; left > 0; left--) {
-      const state = this.textEnd(at);
+      const state = this.endOf(at);
       yield [this.text(at + TEXT_HEAD_BYTES, state), this.state(state)];
-      at = this.stateEnd(state);
+      at = this.endOf(state);
     }
   }
 
@@ -140,7 +140,7 @@ export class CheckpointView {
   *sources(): Generator<[name: string, offset: bigint]> {
     let at = this.firstSource;
     for (let left = this.sourceCount; left > 0; left--) {
-      const offset = this.textEnd(at);
+      const offset = this.endOf(at);
       yield [this.text(at + TEXT_HEAD_BYTES, offset), this.space.view.getBigUint64(offset, true)];
       at = offset + OFFSET_BYTES;
     }
@@ -151,8 +151,8 @@ export class CheckpointView {
     const count = this.versionsAt + 4 * this.operatorCount;
     let at = count + 4;
     for (let left = this.u32(count); left > 0; left--) {
-      const value = this.textEnd(at);
-      const end = this.textEnd(value);
+      const value = this.endOf(at);
+      const end = this.endOf(value);
       entries.set(this.text(at + TEXT_HEAD_BYTES, value), this.text(value + TEXT_HEAD_BYTES, end));
       at = end;
     }
@@ -185,25 +185,21 @@ export class CheckpointView {
 
   /** The version of the first operator; the others follow, four bytes each. */
   private get versionsAt(): number {
-    return this.textEnd(this.bodyEnd + EXTENSION_STREAM_ID);
+    return this.endOf(this.bodyEnd + EXTENSION_STREAM_ID);
   }
 
   private version(position: number): number {
     return this.u32(this.versionsAt + 4 * position);
   }
 
-  /** Where the length-prefixed text at `at` ends. */
-  private textEnd(at: number): number {
+  /** Where the text or state whose length is at `at` ends. */
+  private endOf(at: number): number {
     return at + TEXT_HEAD_BYTES + this.u32(at);
   }
 
   /** `at` is where the length of the state is. */
   private state(at: number): Uint8Array {
     return this.part(at + TEXT_HEAD_BYTES, this.u32(at));
-  }
-
-  private stateEnd(at: number): number {
-    return at + TEXT_HEAD_BYTES + this.u32(at);
   }
 
   private u32(at: number): number {

@@ -1,14 +1,12 @@
 // Finds an entry by its name in what `verify` or `index` has let through. Should the bytes have changed since, what is
 // found may be wrong, but nothing outside of the range is read.
 
+import { OPERATOR_COUNT, OPERATORS_AT } from './body';
 import { isSame } from './names';
-
-/** The operators' number, in front of the first of them. */
-const OPERATOR_COUNT: usize = 24;
 
 /** Address of the length of the state of the operator named by the key; 0 if there is none. `end` is the body's. */
 export function findState(body: usize, end: usize, key: usize, keyBytes: usize): usize {
-  let at = body + OPERATOR_COUNT + 4;
+  let at = body + OPERATORS_AT;
   for (let left = load<u32>(body, OPERATOR_COUNT); left > 0; left--) {
     if (end - at < 4) return 0;
     const nameBytes: usize = load<u32>(at);

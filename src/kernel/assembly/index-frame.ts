@@ -2,6 +2,7 @@
 // length that is read from the bytes is used before it is held against the bytes that are left. The one position that
 // takes a walk to find is returned, that of the first source; what else there is can be had from the bytes.
 
+import { OPERATOR_COUNT, OPERATORS_AT } from './body';
 import {
   FOOTER_BYTES,
   FOOTER_CHECKSUM,
@@ -14,7 +15,6 @@ import { recognise, remember } from './known-layout';
 import { compare, isUtf8 } from './names';
 import { xxh64 } from './xxh64';
 
-const HEADER_BYTES: usize = 24;
 const EXTENSION_HEAD_BYTES: usize = 16;
 
 /** No position: what was read cannot be part of a frame. Address 0 is never within one. */
@@ -32,7 +32,7 @@ export function verify(frame: usize, length: usize, known: usize): usize {
   if (load<u64>(footer, FOOTER_VERSION) != VERSION_AND_FLAGS) return 0;
   const sources = index(frame, bodyBytes, known);
   if (sources == 0) return 0;
-  const operators = load<u32>(frame, HEADER_BYTES);
+  const operators = load<u32>(frame, OPERATOR_COUNT);
   return isExtension(frame + bodyBytes, footer, operators) ? sources : 0;
 }
 
@@ -41,7 +41,7 @@ export function verify(frame: usize, length: usize, known: usize): usize {
  * layout that the thread knows.
  */
 export function index(body: usize, length: usize, known: usize): usize {
-  if (length < HEADER_BYTES + 8) return 0;
+  if (length < OPERATORS_AT + 4) return 0;
   const recognised = recognise(body, length, known);
   if (recognised != 0) return recognised;
   const sources = walk(body, length);
@@ -51,7 +51,7 @@ export function index(body: usize, length: usize, known: usize): usize {
 
 function walk(body: usize, length: usize): usize {
   const end = body + length;
-  let at = entries(body + HEADER_BYTES + 4, end, load<u32>(body, HEADER_BYTES), true);
+  let at = entries(body + OPERATORS_AT, end, load<u32>(body, OPERATOR_COUNT), true);
   if (at == WRONG || end - at < 4) return 0;
   const count = load<u32>(at);
   at += 4;

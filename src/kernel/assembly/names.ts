@@ -20,7 +20,7 @@ export function compare(a: usize, aBytes: usize, b: usize, bBytes: usize, end: u
     if (first < shared) return <i32>load<u8>(a + first) - <i32>load<u8>(b + first);
     break;
   }
-  return aBytes < bBytes ? -1 : aBytes > bBytes ? 1 : 0;
+  return compareLengths(aBytes, bBytes);
 }
 
 function compareBytes(a: usize, aBytes: usize, b: usize, bBytes: usize): i32 {
@@ -29,6 +29,12 @@ function compareBytes(a: usize, aBytes: usize, b: usize, bBytes: usize): i32 {
     const difference = <i32>load<u8>(a + i) - <i32>load<u8>(b + i);
     if (difference != 0) return difference;
   }
+  return compareLengths(aBytes, bBytes);
+}
+
+// @ts-ignore: decorator
+@inline
+function compareLengths(aBytes: usize, bBytes: usize): i32 {
   return aBytes < bBytes ? -1 : aBytes > bBytes ? 1 : 0;
 }
 
@@ -45,7 +51,7 @@ export function isSame(a: usize, b: usize, bytes: usize): bool {
 /** Whether the last `bytes`, at most 16, before `aEnd` and `bEnd` are the same. */
 // @ts-ignore: decorator
 @inline
-function isSameTail(aEnd: usize, bEnd: usize, bytes: usize): bool {
+export function isSameTail(aEnd: usize, bEnd: usize, bytes: usize): bool {
   const alike = i8x16.bitmask(i8x16.eq(v128.load(aEnd - VECTOR_BYTES), v128.load(bEnd - VECTOR_BYTES)));
   return (~alike & 0xffff) >>> <i32>(VECTOR_BYTES - bytes) == 0;
 }
