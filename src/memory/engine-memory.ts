@@ -44,17 +44,17 @@ export class EngineMemory {
     this.#staging = block + STAGING_AT;
     this.kernel = new Kernel(memory);
     this.buffer = buffer;
-    this.frames = new KernelFrames(buffer, this.kernel, {
-      names: block + NAMES_AT,
-      nameBytes: NAMES_BYTES,
-      knownLayout: block + KNOWN_LAYOUT_AT,
-    });
     this.u8 = new Uint8Array(buffer);
     this.u32 = new Uint32Array(buffer);
     this.i32 = new Int32Array(buffer);
     this.u64 = new BigUint64Array(buffer);
     this.view = new DataView(buffer);
     this.text = Buffer.from(buffer);
+    this.frames = new KernelFrames(this, {
+      names: block + NAMES_AT,
+      nameBytes: NAMES_BYTES,
+      knownLayout: block + KNOWN_LAYOUT_AT,
+    });
   }
 
   /**

@@ -3,6 +3,7 @@
  * are asked for get a place there: names recur, and each is written once.
  */
 import { type FrameSpace, findOffsetIn, findStateIn, keyOf } from '../codec/frame-space.ts';
+import { encodeUtf8 } from '../codec/utf8.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 
 /**
@@ -27,6 +28,15 @@ const VECTOR_BYTES = 16;
 /** Within what the kernel keeps of a layout: the lengths by which it goes, of the known one and of the last other one. */
 const KNOWN_BODY_BYTES = 8;
 const OTHER_BODY_BYTES = 24;
+
+/** The memory that the kernel works on, as the thread sees it. */
+export interface KernelMemory {
+  readonly buffer: SharedArrayBuffer;
+  readonly u8: Uint8Array;
+  readonly u32: Uint32Array;
+  readonly view: DataView;
+  readonly kernel: Kernel;
+}
 
 /** What the kernel of the thread has in the memory; byte addresses. */
 export interface KernelRoom {
@@ -53,11 +63,11 @@ export class KernelFrames implements FrameSpace {
   private lastOperator: Key = makeKey('', 0, 0);
   private lastSource: Key = this.lastOperator;
 
-  constructor(buffer: SharedArrayBuffer, kernel: Kernel, room: KernelRoom) {
+  constructor({ buffer, u8, u32, view, kernel }: KernelMemory, room: KernelRoom) {
     this.buffer = buffer;
-    this.u8 = new Uint8Array(buffer);
-    this.u32 = new Uint32Array(buffer);
-    this.view = new DataView(buffer);
+    this.u8 = u8;
+    this.u32 = u32;
+    this.view = view;
     this.kernelFindState = kernel.findState;
     this.kernelFindOffset = kernel.findOffset;
     this.room = room;
@@ -112,7 +122,7 @@ export class KernelFrames implements FrameSpace {
 
   private intern(name: string): Key {
     const { names, nameBytes } = this.room;
-    const utf8 = keyOf(name);
+    const utf8 = encodeUtf8(name, 'name');
     if (utf8.length > nameBytes - VECTOR_BYTES) return makeKey(name, 0, utf8.length);
     if (this.next + utf8.length > names + nameBytes) this.forgetAll();
     const key = makeKey(name, this.next, utf8.length);

@@ -30,7 +30,7 @@ export function segmentFileName(id: number): string {
   return `segment-${String(id).padStart(8, '0')}.log`;
 }
 
-/** A segment has this name until it is full of zeros and durable. */
+/** A segment has this name until it has its whole length and that is durable. */
 export function temporarySegmentFileName(id: number): string {
   return `segment-${String(id).padStart(8, '0')}.tmp`;
 }

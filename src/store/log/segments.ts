@@ -37,7 +37,7 @@ export interface Segment {
   lap: number;
 }
 
-/** A new segment on its way to being full of zeros. */
+/** A new segment on its way; it is full of zeros up to `filled`. */
 interface Preparation {
   readonly id: number;
   readonly handle: FileHandle;
@@ -277,30 +277,27 @@ export class Segments {
   private continuePreparation(): boolean {
     const { preparation } = this;
     if (preparation === undefined) return false;
-    const { fileSystem } = this.input;
     const { handle, size, filled } = preparation;
-    try {
+    const isDone = this.attempt(() => {
+      const { fileSystem } = this.input;
       const piece = ZEROS.subarray(0, Math.min(ZERO_CHUNK_BYTES, size - filled));
       writeFully(fileSystem, handle, [piece], filled);
       preparation.filled += piece.length;
-      if (preparation.filled < size) {
-        fileSystem.datasync(handle);
-        return true;
-      }
-    } catch (error) {
-      this.abandonPreparation();
-      return this.noteOutOfSpace(error);
-    }
-    return this.finishPreparation();
+      if (preparation.filled < size) fileSystem.datasync(handle);
+    });
+    if (!isDone) return false;
+    if (preparation.filled < size) return true;
+    this.finishPreparation();
+    return false;
   }
 
   /** Makes a free segment of the one being prepared, filled or not. */
-  private finishPreparation(): false {
+  private finishPreparation(): void {
     const { preparation, input } = this;
-    if (preparation === undefined) return false;
+    if (preparation === undefined) return;
     const { fileSystem, directory } = input;
     const { id, handle, size, filled } = preparation;
-    try {
+    const isReady = this.attempt(() => {
       // What lies between reads as zeros.
       if (filled < size)
         writeFully(fileSystem, handle, [ZEROS.subarray(0, SECTOR_BYTES)], size - SECTOR_BYTES);
@@ -317,13 +314,21 @@ export class Segments {
       fileSystem.sync(handle);
       fileSystem.rename(join(directory, temporarySegmentFileName(id)), join(directory, segmentFileName(id)));
       fileSystem.syncDirectory(directory);
+    });
+    if (!isReady) return;
+    this.preparation = undefined;
+    this.free.push({ id, handle, size, reusable: true, lap: 0 });
+  }
+
+  /** Does a step of the preparation, which is given up when the disk is full; false then. */
+  private attempt(step: () => void): boolean {
+    try {
+      step();
+      return true;
     } catch (error) {
       this.abandonPreparation();
       return this.noteOutOfSpace(error);
     }
-    this.preparation = undefined;
-    this.free.push({ id, handle, size, reusable: true, lap: 0 });
-    return false;
   }
 
   /** Nothing durable depends on a segment that is being made, so a full disk is no reason to fail. */
