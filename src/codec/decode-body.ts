@@ -90,6 +90,7 @@ interface BodyPlace {
   readonly copiedEnd: number;
 }
 
+/** Steps like a `ByteCursor`, but is none: what that one keeps besides made decoding a small body a tenth slower. */
 class BodyDecoder {
   at: number;
   private readonly bytes: Uint8Array;

@@ -3,6 +3,7 @@
 /** A u64: a bigint, or a safe non-negative integer as a number. */
 export type U64 = bigint | number;
 
+/** Neither it nor the bytes of its payload may change until its push has resolved: one that waits is read again. */
 export interface Event {
   /** The stream whose operators get this event. */
   readonly stream: string;
