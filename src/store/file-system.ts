@@ -20,6 +20,8 @@ export interface FileSystem {
   /** Writes a prefix of the concatenated `buffers` (possibly shared memory) and returns its length. */
   writev(handle: FileHandle, buffers: readonly Uint8Array[], position: number): number;
   size(handle: FileHandle): number;
+  /** Bytes of blocks that the file has; fewer than its size where it has holes. */
+  allocatedBytes(handle: FileHandle): number;
   /** Contents and metadata of the file are durable when it returns. */
   sync(handle: FileHandle): void;
   /** Contents of the file, and what is needed to read them, are durable when it returns. */

@@ -72,9 +72,21 @@ function expectOneOf(log: OpenedLog, life: Life): void {
   if (!matches) expect(found).toEqual(life.acknowledged);
 }
 
+/** False when the store was full: then nothing has changed. */
+function isDone(run: () => void): boolean {
+  try {
+    run();
+    return true;
+  } catch (error) {
+    if (error instanceof TidemarkError && error.code === 'ERR_TIDEMARK_STORE_FULL') return false;
+    throw error;
+  }
+}
+
 /** Runs a workload until the power fails at a random operation of the disk; returns what is left. */
 function liveUntilCrash(random: Random, disk: SimulatedDisk, life: Life, sequence: { next: bigint }): void {
   let operationsLeft = random.magnitude(3000);
+  disk.capacityBytes = Number.POSITIVE_INFINITY;
   disk.before = (operation) => {
     if (operation === 'read' || operation === 'open') return;
     operationsLeft -= 1;
@@ -90,9 +102,14 @@ function liveUntilCrash(random: Random, disk: SimulatedDisk, life: Life, sequenc
       sequence.next += 1n;
       const [model, run] = nextOperation(random, life.acknowledged, log, sequence.next);
       life.attempted = model;
-      run();
-      life.acknowledged = model;
-      disk.free = random.chance(0.5) ? 0 : Number.POSITIVE_INFINITY;
+      if (isDone(run)) life.acknowledged = model;
+      life.attempted = life.acknowledged;
+      // The disk is not ours alone: others fill it, and free it again.
+      const isFilled = random.chance(0.2);
+      disk.capacityBytes = isFilled
+        ? disk.blockBytes() + random.magnitude(200_000)
+        : Number.POSITIVE_INFINITY;
+      disk.tellsFreeBytes = random.chance(0.5);
       if (random.chance(0.4)) log.store.idleStep(random.chance(0.5));
       expect(disk.usedBytes()).toBeLessThanOrEqual(OPTIONS.diskBytes);
     }

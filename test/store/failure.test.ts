@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { frameOf } from './support/frames.ts';
-import { codeOf, MIB, newestOf, openOn } from './support/log.ts';
+import { codeOf, MIB, newestOf, openOn, segmentFiles } from './support/log.ts';
 import { type Operation, SimulatedDisk, systemError } from './support/simulated-disk.ts';
 
 const NO_FRONTIERS = new Map<string, bigint>();
@@ -28,7 +28,7 @@ describe('a store whose disk failed', () => {
   test.each([
     ['datasync', 'EIO'],
     ['writev', 'EIO'],
-    ['writev', 'ENOSPC'],
+    ['datasync', 'ENOSPC'],
   ] as const)('once in %s with %s refuses everything from then on', (operation, code) => {
     const disk = new SimulatedDisk();
     const log = openOn(disk);
@@ -43,6 +43,18 @@ describe('a store whose disk failed', () => {
     const after = openOn(disk.crash(() => false));
     expect(newestOf(after)).toEqual(new Map([['a', 1n]]));
     expect(commit(after, 3)).toBeUndefined();
+  });
+
+  test('while a new segment gets its name ends, with that cause, and leaves no file open', () => {
+    const disk = new SimulatedDisk();
+    const log = openOn(disk);
+    failOnce(disk, 'syncDirectory', 'EIO');
+    const work = () =>
+      log.store.commit({ frames: [frameOf('a', 1)], frontiers: NO_FRONTIERS, generation: 1n });
+    expect(work).toThrow(expect.objectContaining({ cause: expect.objectContaining({ code: 'EIO' }) }));
+    log.store.close();
+    expect(disk.openHandles).toBe(0);
+    expect(newestOf(openOn(disk.crash(() => true)))).toEqual(new Map());
   });
 
   test('keeps the cause', () => {
@@ -91,6 +103,50 @@ describe('a disk without space', () => {
     ).toBe(BigInt(sequence - 2));
     expect(commit(log, sequence, 100_001)).toBeUndefined();
     expect(newestOf(log).get('a')).toBe(BigInt(sequence));
+  });
+
+  test.each(['ENOSPC', 'EDQUOT'])('found by a commit with %s refuses that one, and goes on', (code) => {
+    const disk = new SimulatedDisk();
+    const log = openOn(disk);
+    expect(commit(log, 1)).toBeUndefined();
+    failOnce(disk, 'writev', code);
+    expect(commit(log, 2, 50_000)).toBe('ERR_TIDEMARK_STORE_FULL');
+    expect(newestOf(log)).toEqual(new Map([['a', 1n]]));
+    expect(newestOf(openOn(disk.crash(() => true)))).toEqual(new Map([['a', 1n]]));
+    expect(commit(log, 3)).toBeUndefined();
+    expect(newestOf(openOn(disk.crash(() => false)))).toEqual(new Map([['a', 3n]]));
+  });
+
+  test('has holes of a head that only a later commit needs: a segment with blocks takes its place', () => {
+    const disk = new SimulatedDisk();
+    const log = openOn(disk, { diskBytes: 16 * MIB });
+    let sequence = 1;
+    // The second segment comes without blocks; the first one is free once four newer checkpoints are in the second.
+    while (segmentFiles(disk).length < 2) expect(commit(log, sequence++, 60_000)).toBeUndefined();
+    for (let i = 0; i < 4; i++) expect(commit(log, sequence++, 60_000)).toBeUndefined();
+    expect(disk.blockBytes()).toBeLessThan(disk.usedBytes());
+    disk.capacityBytes = disk.blockBytes();
+    for (let i = 0; i < 500; i++) expect(commit(log, sequence++, 60_000)).toBeUndefined();
+    expect(newestOf(log)).toEqual(new Map([['a', BigInt(sequence - 1)]]));
+    const after = openOn(
+      disk.crash(() => false),
+      { diskBytes: 16 * MIB },
+    );
+    expect(after.damage).toEqual([]);
+    expect(newestOf(after)).toEqual(newestOf(log));
+  });
+
+  test('while a hole is filled ahead is no failure', () => {
+    const disk = new SimulatedDisk();
+    const log = openOn(disk, { diskBytes: 16 * MIB });
+    expect(commit(log, 1)).toBeUndefined();
+    disk.capacityBytes = disk.blockBytes();
+    expect(log.store.idleStep()).toBe(false);
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    expect(log.store.idleStep()).toBe(true);
+    while (log.store.idleStep());
+    disk.capacityBytes = disk.blockBytes();
+    for (let sequence = 2; sequence < 12; sequence++) expect(commit(log, sequence, 60_000)).toBeUndefined();
   });
 
   test('while the directory is made is an error that says what to do, and leaves no lock', () => {

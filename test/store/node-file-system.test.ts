@@ -62,7 +62,27 @@ test('free bytes are those of the file system that holds the path', () => {
   const free = nodeFileSystem.freeBytes(tmpdir());
   expect(free).toBeGreaterThan(0);
   expect(Number.isSafeInteger(free)).toBe(true);
-  expect(() => nodeFileSystem.freeBytes(join(tmpdir(), 'no-such-directory'))).toThrow(/ENOENT/);
+});
+
+test('free bytes that the system does not tell are none', () => {
+  expect(nodeFileSystem.freeBytes(join(tmpdir(), 'no-such-directory'))).toBe(0);
+  vi.spyOn(fs, 'statfsSync').mockImplementationOnce(() => {
+    throw Object.assign(new Error('not permitted'), { code: 'EPERM' });
+  });
+  expect(nodeFileSystem.freeBytes(tmpdir())).toBe(0);
+});
+
+test('a file with a hole has fewer bytes of blocks than its size', () => {
+  const path = join(scratch, 'sparse');
+  const handle = nodeFileSystem.open(path, 'create');
+  nodeFileSystem.writev(handle, [new Uint8Array(1)], 2 ** 20);
+  nodeFileSystem.sync(handle);
+  expect(nodeFileSystem.size(handle)).toBe(2 ** 20 + 1);
+  expect(nodeFileSystem.allocatedBytes(handle)).toBeLessThan(2 ** 20);
+  nodeFileSystem.writev(handle, [new Uint8Array(2 ** 20)], 0);
+  nodeFileSystem.sync(handle);
+  expect(nodeFileSystem.allocatedBytes(handle)).toBeGreaterThanOrEqual(2 ** 20);
+  nodeFileSystem.close(handle);
 });
 
 describe('a directory that cannot be made', () => {

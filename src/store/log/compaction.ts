@@ -101,8 +101,7 @@ export class Compactor {
     const append = { frames: [] };
     const bytes = writer.bytesOf(append);
     if (writer.segments.room < bytes && !writer.activate(bytes, true)) return 'stuck';
-    writer.append(append);
-    return 'moved';
+    return writer.append(append) ? 'moved' : this.withoutBlocks(append);
   }
 
   private cursorOf(victim: Segment): Cursor {
@@ -233,10 +232,16 @@ export class Compactor {
   }
 
   private write(cursor: Cursor, carry: Carry, append: Append): CompactionStep {
-    this.input.writer.append(append);
+    if (!this.input.writer.append(append)) return this.withoutBlocks(append);
     // Of a part, the next step meets the frames again and passes over those that live elsewhere now.
     if (append.frames.length === carry.frames.length) cursor.next += carry.taken;
     return 'moved';
+  }
+
+  /** The disk is full: the next step tries again if there is a segment that needs no more of it. */
+  private withoutBlocks(append: Append): CompactionStep {
+    const { writer } = this.input;
+    return writer.segments.leaveHoles(writer.bytesOf(append), true) ? 'moved' : 'stuck';
   }
 }
 

@@ -160,16 +160,19 @@ export class LogStore {
   /**
    * Does a piece of the work that keeps commits from waiting: the next segment is made ready, or the oldest
    * one is compacted. Returns whether there is more; call it again when nothing else waits. With `isBusy`, commits
-   * keep coming: a new segment is not filled in between, which would hold them up.
+   * keep coming: nothing is filled with zeros in between, which would hold them up.
    */
   idleStep(isBusy = false): boolean {
     const { segments } = this.writer;
     if (this.isClosed || !this.writer.isSound) return false;
+    if (!isBusy && this.writer.guard(() => segments.fillHole())) return true;
     if (segments.isReady && segments.isReserveWhole) return false;
     const { liveBytes } = this.index;
     const isWasteful = segments.liveSize > Math.max(COMPACT_FROM_BYTES, GROWTH_FACTOR * liveBytes);
     if (isWasteful && this.compactStep()) return true;
-    if (!isBusy && this.writer.guard(() => segments.prepare())) return true;
+    // Under load the next commit makes a segment without blocks: to grow is cheaper than to compact.
+    if (isBusy && segments.canGrow) return false;
+    if (this.writer.guard(() => segments.prepare())) return true;
     if (segments.isReady && segments.isReserveWhole) return false;
     const garbage = segments.liveSize - segments.room - liveBytes;
     return garbage >= 2 * this.input.limits.segmentBytes && this.compactStep();
@@ -200,18 +203,24 @@ export class LogStore {
     const tombstone: Tombstone = { stream, below, through: this.writer.lastCommit };
     const append = { frames: [], tombstones: [tombstone] };
     const bytes = this.writer.bytesOf(append);
-    const hasRoom =
-      this.writer.segments.room >= bytes || this.makeRoom(bytes) || this.writer.activate(bytes, true);
-    if (!hasRoom) throw this.storeFull(bytes);
-    this.writer.append(append);
+    const { segments } = this.writer;
+    const hasRoom = (): boolean =>
+      segments.room >= bytes || this.makeRoom(bytes) || this.writer.activate(bytes, true);
+    while (hasRoom()) {
+      if (this.writer.append(append)) return;
+      if (!segments.leaveHoles(bytes, true)) break;
+    }
+    throw this.storeFull(bytes);
   }
 
   private appendWithRoom(append: Append): void {
     const bytes = this.writer.bytesOf(append);
-    if (!this.isKnownFull(bytes) && this.canBeCarried(append, bytes) && this.makeRoom(bytes)) {
-      this.full = undefined;
-      this.writer.append(append);
-      return;
+    if (!this.isKnownFull(bytes) && this.canBeCarried(append, bytes)) {
+      while (this.makeRoom(bytes)) {
+        this.full = undefined;
+        if (this.writer.append(append)) return;
+        if (!this.writer.segments.leaveHoles(bytes, false)) break;
+      }
     }
     // A disk that others have filled may have room again at any time; only our own limit stands until something dies.
     const isOurLimit = this.writer.segments.outOfSpace === undefined;
@@ -300,9 +309,11 @@ export class LogStore {
     const { diskBytes } = this.input.limits;
     const { segments } = this.writer;
     const fits = segments.fitsDisk(bytes);
-    const message = fits
-      ? `the newest checkpoints leave no room for ${bytes} more bytes in diskBytes (${diskBytes}); forget streams or raise it`
-      : `a commit of ${bytes} bytes can never fit in diskBytes (${diskBytes}); raise it`;
+    const message = !fits
+      ? `a commit of ${bytes} bytes can never fit in diskBytes (${diskBytes}); raise it`
+      : segments.outOfSpace === undefined
+        ? `the newest checkpoints leave no room for ${bytes} more bytes in diskBytes (${diskBytes}); forget streams or raise it`
+        : `the disk has no room for a commit of ${bytes} bytes; make some, or lower diskBytes (${diskBytes})`;
     return new TidemarkError('ERR_TIDEMARK_STORE_FULL', message, {
       retryable: fits,
       cause: segments.outOfSpace,

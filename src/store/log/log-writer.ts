@@ -8,7 +8,6 @@
 import { strict as assert } from 'node:assert';
 import type { Clock } from '../../clock.ts';
 import { TidemarkError } from '../../error.ts';
-import { type FileSystem, writeFully } from '../file-system.ts';
 import type { CheckpointIndex } from './checkpoint-index.ts';
 import { CommitEncoder, commitBytesMax, type FrameToWrite } from './commit-encoder.ts';
 import type { Frontiers, Origin, Tombstone } from './commit-record.ts';
@@ -28,7 +27,6 @@ export interface Append {
 }
 
 export interface LogWriterInput {
-  readonly fileSystem: FileSystem;
   readonly clock: Clock;
   readonly segments: Segments;
   readonly index: CheckpointIndex;
@@ -117,8 +115,11 @@ export class LogWriter {
     return (needed ?? live.at(-1))?.lap ?? 0;
   }
 
-  /** Writes one commit to the head, which has room for it. Durable when it returns. */
-  append(append: Append): void {
+  /**
+   * Writes one commit to the head, which has room for it. Durable when it returns true; false, and nothing has
+   * changed, when the disk is full.
+   */
+  append(append: Append): boolean {
     this.requireSound();
     const { segments } = this;
     const { head } = segments;
@@ -128,14 +129,8 @@ export class LogWriter {
     const { frames } = append;
     const commit = { lap: head.lap, number, generation: this.generation, frames, record };
     const { buffers, length, positions } = this.encoder.encode(commit);
-    assert(length <= segments.room);
-    const { fileSystem } = this.input;
     const start = segments.appendAt;
-    this.guard(() => {
-      writeFully(fileSystem, head.handle, buffers, start);
-      fileSystem.datasync(head.handle);
-    });
-    segments.appendAt = start + length;
+    if (!this.guard(() => segments.write(buffers, length))) return false;
     this.lastCommit = number;
     this.frontiers = record.frontiers;
     this.bytesWritten += length;
@@ -155,6 +150,7 @@ export class LogWriter {
     }
     for (const tombstone of record.tombstones) this.index.remove(tombstone.stream, tombstone);
     this.guard(() => segments.advanceTail(record.tailLap));
+    return true;
   }
 
   private recordOf(append: Append) {

@@ -103,15 +103,17 @@ function resume(opening: Opening, onDisk: DirectoryOnDisk, lock: DirectoryLock):
     limits,
     directoryId: onDisk.directoryId,
     capacityBytes,
-    live: recovered.live.map(asSegment),
-    free: onDisk.segments.filter((segment) => !recovered.live.includes(segment)).map(asSegment),
+    live: recovered.live.map((segment) => asSegment(fileSystem, segment)),
+    free: onDisk.segments
+      .filter((segment) => !recovered.live.includes(segment))
+      .map((segment) => asSegment(fileSystem, segment)),
     appendAt: recovered.appendAt ?? recovered.live.at(-1)?.size ?? 0,
     nextLap: 1 + greatest(onDisk.segments.map(({ lap }) => lap)),
     nextId: 1 + greatest(onDisk.segments.map(({ id }) => id)),
   });
   const { frontiers, lastCommit, carryCommit } = recovered;
   const settledCommit = recovered.lowered ? lastCommit : recovered.settledCommit;
-  const state = { fileSystem, clock, segments, index, generation, frontiers, lastCommit, carryCommit };
+  const state = { clock, segments, index, generation, frontiers, lastCommit, carryCommit };
   const writer = new LogWriter({ ...state, settledCommit });
   const seal = (sealed: LogWriter): void => superblocks.write(sealed);
   const store = new LogStore({ ports, limits, writer, lock, capacityBytes, seal });
@@ -127,8 +129,8 @@ function resume(opening: Opening, onDisk: DirectoryOnDisk, lock: DirectoryLock):
 function settle(writer: LogWriter, settledBefore: number): void {
   const append = { frames: [] };
   const bytes = writer.bytesOf(append);
-  if (writer.segments.room >= bytes || writer.activate(bytes, true)) writer.append(append);
-  else writer.settledCommit = settledBefore;
+  const hasRoom = writer.segments.room >= bytes || writer.activate(bytes, true);
+  if (!hasRoom || !writer.append(append)) writer.settledCommit = settledBefore;
 }
 
 /** What of the log's state the superblock repeats. */
@@ -196,10 +198,12 @@ function repair({ ports, directory }: Opening, onDisk: DirectoryOnDisk, recovere
   }
 }
 
-function asSegment(segment: SegmentOnDisk): Segment {
+function asSegment(fileSystem: FileSystem, segment: SegmentOnDisk): Segment {
   const { id, handle, size, lap, fileBytes } = segment;
   const reusable = fileBytes === size && size % HEADER_REGION_BYTES === 0;
-  return { id, handle, size, lap, reusable };
+  // Where its holes are is not told, so what is behind the headers is filled again if there are any.
+  const filled = fileSystem.allocatedBytes(handle) >= size ? size : HEADER_REGION_BYTES;
+  return { id, handle, size, lap, reusable, filled };
 }
 
 function closeAll(fileSystem: FileSystem, onDisk: DirectoryOnDisk): void {

@@ -10,39 +10,20 @@
  * commit says that the tail is behind it; the files never take more than `capacityBytes`; a file gets its
  * final name only when it has its whole length and that is durable. Owned by the thread that writes the log.
  *
- * A segment is made ahead of its use and filled with zeros then: a commit into blocks that the file system has
- * given out already is a good deal faster, and finds no full disk. When commits come faster than that, the next one
- * takes a segment whose blocks are given out as they are written: to fill it first would be to write everything
- * twice, and have the commit wait for it.
+ * A segment is made ahead of its use (`SegmentMaker`). One that has blocks is taken before one that has not.
  */
+import { strict as assert } from 'node:assert';
 import { join } from 'node:path';
-import { type FileHandle, type FileSystem, systemErrorCode, writeFully } from '../file-system.ts';
-import {
-  alignUp,
-  HEADER_COPY_BYTES,
-  HEADER_REGION_BYTES,
-  SECTOR_BYTES,
-  segmentFileName,
-  temporarySegmentFileName,
-} from './layout.ts';
+import { type FileSystem, writeFully } from '../file-system.ts';
+import { alignUp, HEADER_COPY_BYTES, HEADER_REGION_BYTES, segmentFileName } from './layout.ts';
 import type { LogLimits } from './options.ts';
 import { encodeSegmentHeader } from './segment-header.ts';
+import { type MadeSegment, SegmentMaker } from './segment-maker.ts';
 
-export interface Segment {
-  readonly id: number;
-  readonly handle: FileHandle;
-  readonly size: number;
+export interface Segment extends MadeSegment {
   /** False for a file that lost its end: it is read, but never written again. */
   readonly reusable: boolean;
   lap: number;
-}
-
-/** A new segment on its way; it is full of zeros up to `filled`. */
-interface Preparation {
-  readonly id: number;
-  readonly handle: FileHandle;
-  readonly size: number;
-  filled: number;
 }
 
 export interface SegmentsInput {
@@ -71,30 +52,20 @@ export interface Activation {
   readonly useReserve: boolean;
 }
 
-/** Zeros are written in pieces, so that what waits for the thread does not wait for a whole segment. */
-const ZERO_CHUNK_BYTES = 1024 * 1024;
-const ZEROS = new Uint8Array(ZERO_CHUNK_BYTES);
-/** A segment is made without blocks while the disk has this many times its size, and so many bytes more. */
-const AMPLE_FACTOR = 2;
-const AMPLE_BYTES = 64 * 1024 * 1024;
-
 export class Segments {
   readonly live: Segment[];
   appendAt: number;
-  /** Why the last new segment could not be made, when the disk itself was full. */
-  outOfSpace: unknown;
   private readonly free: Segment[] = [];
   private readonly input: SegmentsInput;
-  private preparation: Preparation | undefined;
+  private readonly maker: SegmentMaker;
   private nextLap: number;
-  private nextId: number;
 
   constructor(input: SegmentsInput) {
     this.input = input;
     this.live = input.live;
     this.appendAt = input.appendAt;
     this.nextLap = input.nextLap;
-    this.nextId = input.nextId;
+    this.maker = new SegmentMaker(input);
     for (const segment of input.free) this.release(segment);
     this.shrinkFree(0);
   }
@@ -105,7 +76,7 @@ export class Segments {
 
   /** Bytes of all segment files, one being prepared included. */
   get diskBytes(): number {
-    return totalSize(this.live) + totalSize(this.free) + (this.preparation?.size ?? 0);
+    return totalSize(this.live) + totalSize(this.free) + this.maker.size;
   }
 
   get liveSize(): number {
@@ -176,29 +147,81 @@ export class Segments {
     }
   }
 
-  /** Does a piece of the work of having a free segment ready; false when there is nothing to do. */
+  /** Why the disk was full when it was last asked for blocks, if it was. */
+  get outOfSpace(): unknown {
+    return this.maker.outOfSpace;
+  }
+
+  /** Whether another free segment is wanted, and the limit allows it. */
+  get canGrow(): boolean {
+    if (this.maker.size > 0) return true;
+    if (this.isReady) return false;
+    const size = this.grownSize();
+    return this.unused() - size >= this.reserve(size) && this.diskBytes + size <= this.input.capacityBytes;
+  }
+
+  /** Does a piece of the work of having a free segment ready; false when there is nothing to do, or the disk is full. */
   prepare(): boolean {
-    if (this.preparation === undefined) {
-      const size = this.grownSize();
-      if (this.isReady || this.unused() - size < this.reserve(size)) return false;
-      if (this.diskBytes + size > this.input.capacityBytes) return false;
-      if (!this.startPreparation(size)) return false;
+    if (!this.canGrow || (this.maker.size === 0 && !this.maker.start(this.grownSize()))) return false;
+    if (this.maker.fillPiece()) return true;
+    this.finishMaking();
+    return false;
+  }
+
+  /** Fills a piece of a hole in the head or in a free segment; false when there is none, or the disk is full. */
+  fillHole(): boolean {
+    const { head } = this;
+    // What the head has is before `appendAt`.
+    if (head?.reusable === true) {
+      const from = Math.max(head.filled, this.appendAt);
+      if (from < head.size) return this.maker.fillHole(head, from);
     }
-    return this.continuePreparation();
+    const segment = this.free.find(({ filled, size }) => filled < size);
+    return segment !== undefined && this.maker.fillHole(segment, segment.filled);
+  }
+
+  /**
+   * Writes a commit to the head, durably. False when the disk had no blocks for it: then nothing durable has changed,
+   * and another one may be written in its place. Whatever mixture of the two is found after a crash is not whole: the
+   * last sector of the first was never written, and the COMMIT record of the second covers all headers before it.
+   */
+  write(buffers: readonly Uint8Array[], bytes: number): boolean {
+    const { head, appendAt } = this;
+    assert(head !== undefined && bytes <= this.room);
+    const { fileSystem } = this.input;
+    if (!this.maker.withSpace(() => writeFully(fileSystem, head.handle, buffers, appendAt))) return false;
+    fileSystem.datasync(head.handle);
+    this.appendAt = appendAt + bytes;
+    head.filled = Math.max(head.filled, this.appendAt);
+    return true;
+  }
+
+  /**
+   * After a full disk: gives up the rest of the head if a free segment has the blocks that it has not. What was written
+   * of the commit is torn: the next head begins with its number.
+   */
+  leaveHoles(room: number, useReserve: boolean): boolean {
+    const { head } = this;
+    const next = this.bestFree({ room, useReserve });
+    if (head === undefined || next === undefined || next.filled < HEADER_REGION_BYTES + room) return false;
+    this.appendAt = head.size;
+    return true;
   }
 
   closeFiles(): void {
-    this.abandonPreparation();
+    this.maker.abandon();
     for (const segment of [...this.live, ...this.free]) this.input.fileSystem.close(segment.handle);
   }
 
+  private bestFree({ room, useReserve }: Pick<Activation, 'room' | 'useReserve'>): Segment | undefined {
+    return this.free
+      .filter(({ size }) => size >= room + HEADER_REGION_BYTES)
+      .filter(({ size }) => this.unused() - size >= (useReserve ? 0 : this.reserve(size)))
+      .sort((a, b) => b.filled - a.filled)[0];
+  }
+
   private takeFree(activation: Activation): Segment | undefined {
-    const needed = activation.room + HEADER_REGION_BYTES;
-    const fitting = this.free
-      .filter(({ size }) => size >= needed)
-      .filter(({ size }) => this.unused() - size >= (activation.useReserve ? 0 : this.reserve(size)))
-      .sort((a, b) => b.size - a.size);
-    const segment = fitting[0];
+    const segment = this.bestFree(activation);
     if (segment !== undefined) this.free.splice(this.free.indexOf(segment), 1);
     return segment;
   }
@@ -206,19 +229,27 @@ export class Segments {
   /** Makes a new segment at once, in place of free ones that are too small if need be. */
   private makeFree(activation: Activation): Segment | undefined {
     const least = sizeFor(activation.room);
-    const sizes = [this.preparation?.size ?? 0, Math.max(least, this.grownSize()), least];
+    const sizes = [this.maker.size, Math.max(least, this.grownSize()), least];
     const size = sizes.find(
       (bytes) => bytes >= least && this.unused() - bytes >= (activation.useReserve ? 0 : this.reserve(bytes)),
     );
     if (size === undefined) return undefined;
-    if (this.preparation?.size !== size) {
-      this.abandonPreparation();
+    if (this.maker.size !== size) {
+      this.maker.abandon();
       this.shrinkFree(size);
-      if (!this.startPreparation(size)) return undefined;
+      if (!this.maker.start(size)) return undefined;
     }
-    if (this.hasAmpleSpace(size)) this.finishPreparation();
-    else while (this.preparation !== undefined) if (!this.continuePreparation()) break;
-    return this.outOfSpace === undefined ? this.free.pop() : undefined;
+    if (!this.maker.hasAmpleSpace()) while (this.maker.fillPiece());
+    return this.finishMaking() ? this.free.pop() : undefined;
+  }
+
+  /** Makes a free segment of the one that is being made; false when there is none, or the disk is full. */
+  private finishMaking(): boolean {
+    const made = this.maker.finish();
+    if (made === undefined) return false;
+    this.free.push({ ...made, reusable: true, lap: 0 });
+    this.input.fileSystem.syncDirectory(this.input.directory);
+    return true;
   }
 
   /** Gives up free segments until a new one of `size` bytes fits on the disk. */
@@ -248,103 +279,6 @@ export class Segments {
   /** What segments in use leave of the disk; free ones can always be given up. */
   private unused(): number {
     return this.input.capacityBytes - this.liveSize;
-  }
-
-  private startPreparation(size: number): boolean {
-    const { fileSystem, directory } = this.input;
-    const id = this.nextId;
-    this.nextId += 1;
-    this.outOfSpace = undefined;
-    try {
-      const handle = fileSystem.open(join(directory, temporarySegmentFileName(id)), 'create');
-      this.preparation = { id, handle, size, filled: 0 };
-      return true;
-    } catch (error) {
-      return this.noteOutOfSpace(error);
-    }
-  }
-
-  /**
-   * Whether a segment without blocks will get them, whatever else is written meanwhile within reason. Should the
-   * disk be full all the same, the store ends as with any failed write.
-   */
-  private hasAmpleSpace(size: number): boolean {
-    const { fileSystem, directory } = this.input;
-    return fileSystem.freeBytes(directory) >= AMPLE_FACTOR * size + AMPLE_BYTES;
-  }
-
-  /** Fills a piece with zeros. True while there is more to do. */
-  private continuePreparation(): boolean {
-    const { preparation } = this;
-    if (preparation === undefined) return false;
-    const { handle, size, filled } = preparation;
-    const isDone = this.attempt(() => {
-      const { fileSystem } = this.input;
-      const piece = ZEROS.subarray(0, Math.min(ZERO_CHUNK_BYTES, size - filled));
-      writeFully(fileSystem, handle, [piece], filled);
-      preparation.filled += piece.length;
-      if (preparation.filled < size) fileSystem.datasync(handle);
-    });
-    if (!isDone) return false;
-    if (preparation.filled < size) return true;
-    this.finishPreparation();
-    return false;
-  }
-
-  /** Makes a free segment of the one being prepared, filled or not. */
-  private finishPreparation(): void {
-    const { preparation, input } = this;
-    if (preparation === undefined) return;
-    const { fileSystem, directory } = input;
-    const { id, handle, size, filled } = preparation;
-    const isReady = this.attempt(() => {
-      // What lies between reads as zeros.
-      if (filled < size)
-        writeFully(fileSystem, handle, [ZEROS.subarray(0, SECTOR_BYTES)], size - SECTOR_BYTES);
-      const header = {
-        directoryId: input.directoryId,
-        segment: id,
-        size,
-        lap: 0,
-        firstCommit: 0,
-        generation: 0,
-      };
-      const copy = encodeSegmentHeader(header);
-      writeFully(fileSystem, handle, [copy, copy], 0);
-      fileSystem.sync(handle);
-      fileSystem.rename(join(directory, temporarySegmentFileName(id)), join(directory, segmentFileName(id)));
-      fileSystem.syncDirectory(directory);
-    });
-    if (!isReady) return;
-    this.preparation = undefined;
-    this.free.push({ id, handle, size, reusable: true, lap: 0 });
-  }
-
-  /** Does a step of the preparation, which is given up when the disk is full; false then. */
-  private attempt(step: () => void): boolean {
-    try {
-      step();
-      return true;
-    } catch (error) {
-      this.abandonPreparation();
-      return this.noteOutOfSpace(error);
-    }
-  }
-
-  /** Nothing durable depends on a segment that is being made, so a full disk is no reason to fail. */
-  private noteOutOfSpace(error: unknown): false {
-    const code = systemErrorCode(error);
-    if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
-    this.outOfSpace = error;
-    return false;
-  }
-
-  private abandonPreparation(): void {
-    const { preparation, input } = this;
-    if (preparation === undefined) return;
-    this.preparation = undefined;
-    input.fileSystem.close(preparation.handle);
-    input.fileSystem.unlink(join(input.directory, temporarySegmentFileName(preparation.id)));
   }
 
   /** A segment of the usual size is kept to be used again; one that was made for a large frame is not. */

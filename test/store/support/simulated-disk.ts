@@ -1,6 +1,7 @@
 /**
  * A disk in memory behind the file system port. It knows what was synced, so it can crash: everything synced is
  * kept; of unsynced bytes any subset of sectors; of unsynced changes of names any prefix, as a journal does it.
+ * Files have blocks where they were written and holes elsewhere; there are only so many blocks.
  *
  * Operations can be watched and made to fail through `before`.
  */
@@ -10,11 +11,13 @@ import type { FileHandle, FileSystem, OpenMode } from '../../../src/store/file-s
 import type { DirectoryLock, LockRequest } from '../../../src/store/log/lock.ts';
 
 const SECTOR = 512;
+const BLOCK = 4096;
 
 interface SimulatedFile {
   bytes: Uint8Array;
   synced: Uint8Array;
   readonly dirty: Set<number>;
+  readonly blocks: Set<number>;
 }
 
 interface OpenedFile {
@@ -38,8 +41,10 @@ export class SimulatedDisk implements FileSystem {
   /** The greatest sum of file sizes there ever was. */
   bytesMax = 0;
   bytesWritten = 0;
-  /** What `freeBytes` says. */
-  free = Number.POSITIVE_INFINITY;
+  /** What the blocks of all files may take together. */
+  capacityBytes = Number.POSITIVE_INFINITY;
+  /** Some file systems do not say how much they have. */
+  tellsFreeBytes = true;
   private names = new Map<string, SimulatedFile>();
   private durableNames = new Map<string, SimulatedFile>();
   /** Changes of names since the directory was synced, in order. */
@@ -54,7 +59,7 @@ export class SimulatedDisk implements FileSystem {
     let file = this.names.get(path);
     if (mode === 'create') {
       if (file !== undefined) throw systemError('EEXIST', path);
-      const created = { bytes: new Uint8Array(), synced: new Uint8Array(), dirty: new Set<number>() };
+      const created = fileOf(new Uint8Array());
       file = created;
       this.changeNames((names) => names.set(path, created));
     }
@@ -80,18 +85,18 @@ export class SimulatedDisk implements FileSystem {
   writev(handle: FileHandle, buffers: readonly Uint8Array[], position: number): number {
     const { path, file } = this.opened(handle);
     this.before('writev', path);
-    let end = position;
-    for (const buffer of buffers) end += buffer.length;
+    const source = Buffer.concat(buffers);
+    const end = position + this.allocate(file, position, source.length, path);
     if (end > file.bytes.length) file.bytes = resized(file.bytes, end);
-    let at = position;
-    for (const buffer of buffers) {
-      file.bytes.set(buffer, at);
-      at += buffer.length;
-    }
+    file.bytes.set(source.subarray(0, end - position), position);
     for (let sector = Math.floor(position / SECTOR); sector * SECTOR < end; sector++) file.dirty.add(sector);
     this.bytesMax = Math.max(this.bytesMax, this.usedBytes());
     this.bytesWritten += end - position;
     return end - position;
+  }
+
+  allocatedBytes(handle: FileHandle): number {
+    return BLOCK * this.opened(handle).file.blocks.size;
   }
 
   size(handle: FileHandle): number {
@@ -139,7 +144,7 @@ export class SimulatedDisk implements FileSystem {
   }
 
   freeBytes(): number {
-    return this.free;
+    return this.tellsFreeBytes ? Math.max(0, this.capacityBytes - this.blockBytes()) : 0;
   }
 
   makeDirectory(path: string): void {
@@ -162,7 +167,11 @@ export class SimulatedDisk implements FileSystem {
       if (!keep()) break;
       change(names);
     }
-    for (const [name, file] of names) after.replace(name, crashedBytes(file, keep));
+    for (const [name, file] of names) {
+      const bytes = crashedBytes(file, keep);
+      const blocks = [...file.blocks].filter((block) => block * BLOCK < bytes.length);
+      after.names.set(name, { ...fileOf(bytes), blocks: new Set(blocks) });
+    }
     after.durableNames = new Map(after.names);
     return after;
   }
@@ -171,7 +180,9 @@ export class SimulatedDisk implements FileSystem {
   copy(): SimulatedDisk {
     const copy = new SimulatedDisk();
     for (const directory of this.directories) copy.directories.add(directory);
-    for (const [name, file] of this.names) copy.replace(name, new Uint8Array(file.bytes));
+    for (const [name, file] of this.names) {
+      copy.names.set(name, { ...fileOf(new Uint8Array(file.bytes)), blocks: new Set(file.blocks) });
+    }
     copy.durableNames = new Map(copy.names);
     return copy;
   }
@@ -184,7 +195,9 @@ export class SimulatedDisk implements FileSystem {
   }
 
   replace(path: string, bytes: Uint8Array): void {
-    this.names.set(path, { bytes, synced: new Uint8Array(bytes), dirty: new Set() });
+    const file = fileOf(bytes);
+    for (let block = 0; block * BLOCK < bytes.length; block++) file.blocks.add(block);
+    this.names.set(path, file);
     this.directories.add(dirname(path));
   }
 
@@ -199,8 +212,31 @@ export class SimulatedDisk implements FileSystem {
     return sum;
   }
 
+  /** Bytes of the blocks of all files. */
+  blockBytes(): number {
+    let blocks = 0;
+    for (const file of this.names.values()) blocks += file.blocks.size;
+    return BLOCK * blocks;
+  }
+
   get openHandles(): number {
     return this.handles.size;
+  }
+
+  /** Gives out the blocks of a write, as far as there are any; returns how much of it has blocks. */
+  private allocate(file: SimulatedFile, position: number, length: number, path: string): number {
+    let freeBlocks = Math.floor((this.capacityBytes - this.blockBytes()) / BLOCK);
+    for (let block = Math.floor(position / BLOCK); block * BLOCK < position + length; block++) {
+      if (file.blocks.has(block)) continue;
+      if (freeBlocks <= 0) {
+        const fitting = block * BLOCK - position;
+        if (fitting <= 0) throw systemError('ENOSPC', path);
+        return fitting;
+      }
+      file.blocks.add(block);
+      freeBlocks -= 1;
+    }
+    return length;
   }
 
   private changeNames(change: (names: Map<string, SimulatedFile>) => void): void {
@@ -217,6 +253,10 @@ export class SimulatedDisk implements FileSystem {
 
 export function systemError(code: string, what: string): Error {
   return Object.assign(new Error(`${code}: ${what}`), { code });
+}
+
+function fileOf(bytes: Uint8Array): SimulatedFile {
+  return { bytes, synced: new Uint8Array(bytes), dirty: new Set(), blocks: new Set() };
 }
 
 function makeDurable(file: SimulatedFile): void {
