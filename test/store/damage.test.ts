@@ -123,34 +123,69 @@ describe('a damaged newest frame', () => {
   });
 });
 
+/** Behind the record of a frame that is the last one of its commit: the payload of the COMMIT record. */
+function flipCommitBehind(disk: SimulatedDisk, stream: string, sequence: bigint): void {
+  const bytes = frameOf(stream, sequence, { stateBytes: 200 }).bytes.length;
+  flip(disk, find(disk, stream, sequence), 64 + Math.ceil(bytes / 64) * 64 + 80);
+}
+
+/** Where the index of the only segment is, as the superblock's newer slot says. */
+function indexOf(disk: SimulatedDisk): { file: string; position: number } {
+  const bytes = disk.bytesOf(`${DIRECTORY}/SUPERBLOCK`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const slot = view.getBigUint64(32, true) > view.getBigUint64(4096 + 32, true) ? 0 : 4096;
+  const position = Number(view.getBigUint64(slot + 80, true));
+  expect(position).toBeGreaterThan(0);
+  return { file: segmentFiles(disk)[0] as string, position };
+}
+
+function kindsOf(disk: SimulatedDisk): string[] {
+  return inspectDirectory(disk, DIRECTORY, { verify: true }).damage.map(({ kind }) => kind);
+}
+
 describe('a damaged COMMIT record', () => {
   test('costs none of the checkpoints of its commit', () => {
     const disk = filledDisk();
-    const last = find(disk, 'stream-4', 11n);
-    // Behind the record of the last frame: the payload of the COMMIT record.
-    flip(
-      disk,
-      last,
-      64 + Math.ceil(frameOf('stream-4', 11, { stateBytes: 200 }).bytes.length / 64) * 64 + 80,
-    );
+    flipCommitBehind(disk, 'stream-4', 11n);
+    expect(kindsOf(disk)).toEqual(['commit']);
     const log = openOn(disk);
     expect([...newestOf(log).values()]).toEqual(Array(STREAMS).fill(12n));
-    expect(log.damage).toMatchObject([{ kind: 'commit' }]);
     expect(log.frontiers).toEqual(new Map([['s', 120n]]));
   });
 
-  test('of the last commit takes the frontier back to the one before', () => {
+  test('of the last commit costs nothing while the index of the segment is good', () => {
     const disk = filledDisk();
-    const last = find(disk, 'stream-4', 12n);
-    flip(
-      disk,
-      last,
-      64 + Math.ceil(frameOf('stream-4', 12, { stateBytes: 200 }).bytes.length / 64) * 64 + 80,
-    );
+    flipCommitBehind(disk, 'stream-4', 12n);
+    expect(kindsOf(disk)).toEqual(['commit']);
+    const log = openOn(disk);
+    expect([...newestOf(log).values()]).toEqual(Array(STREAMS).fill(12n));
+    expect(log.frontiers).toEqual(new Map([['s', 120n]]));
+  });
+
+  test('of the last commit takes the frontier back to the one before without it', () => {
+    const disk = filledDisk();
+    flipCommitBehind(disk, 'stream-4', 12n);
+    flip(disk, indexOf(disk), 100);
+    expect(kindsOf(disk)).toEqual(['commit', 'index']);
     const log = openOn(disk);
     expect([...newestOf(log).values()]).toEqual(Array(STREAMS).fill(12n));
     expect(log.frontiers).toEqual(new Map([['s', 110n]]));
-    expect(log.damage).toMatchObject([{ kind: 'commit' }]);
+    expect(log.damage.map(({ kind }) => kind)).toEqual(['commit', 'index']);
+  });
+});
+
+describe('a damaged index', () => {
+  test.each([
+    ['the header of its record', 30],
+    ['what it says', 150],
+  ])('in %s costs nothing, and is found', (_, offset) => {
+    const disk = filledDisk();
+    flip(disk, indexOf(disk), offset);
+    expect(kindsOf(disk)).toEqual(['index']);
+    const log = openOn(disk);
+    expect([...newestOf(log).values()]).toEqual(Array(STREAMS).fill(12n));
+    expect(log.frontiers).toEqual(new Map([['s', 120n]]));
+    expect(log.damage).toMatchObject([{ kind: 'index' }]);
   });
 });
 

@@ -149,6 +149,7 @@ describe('the superblock', () => {
       settledCommit: 0,
       perStream: 3,
       diskBytes: MIB,
+      headIndex: 0,
     });
     const view = new DataView(slot.buffer);
     view.setUint32(8, 2, true);

@@ -171,7 +171,7 @@ describe('an opening that fails', () => {
         if (codeOf(() => openOn(copy).store.close()) === undefined) break;
         expect(copy.openHandles, `${operation} ${nth}`).toBe(0);
         copy.before = () => {};
-        expect(newestOf(openOn(copy))).toEqual(new Map([['a', 1n]]));
+        expect(newestOf(openOn(copy)), `${operation} ${nth}`).toEqual(new Map([['a', 1n]]));
       }
     }
   });

@@ -48,13 +48,13 @@ describe('the superblock', () => {
       expect(view.getUint32(12, true)).toBe(5);
       expect(bytes.subarray(at + 16, at + 32)).toEqual(new Uint8Array(16).fill(7));
       expect(view.getBigUint64(504, true)).toBe(xxh64(bytes, at, at + 504));
-      expect(bytes.subarray(at + 80, at + 504).every((byte) => byte === 0)).toBe(true);
+      expect(bytes.subarray(at + 88, at + 504).every((byte) => byte === 0)).toBe(true);
       expect(bytes.subarray(at + 512, at + 4096).every((byte) => byte === 0)).toBe(true);
-      return [32, 40, 48, 56, 64, 72].map((field) => Number(view.getBigUint64(field, true)));
+      return [32, 40, 48, 56, 64, 72, 80].map((field) => Number(view.getBigUint64(field, true)));
     });
     expect(fields).toEqual([
-      [3, 1, 0, 0, 0, 4_194_304],
-      [4, 1, 4, 0, 0, 4_194_304],
+      [3, 1, 0, 0, 0, 4_194_304, 0],
+      [4, 1, 4, 0, 0, 4_194_304, 4096 + 5 * 512],
     ]);
   });
 });
@@ -181,22 +181,76 @@ describe('a commit', () => {
 });
 
 describe('an INDEX record', () => {
-  test('behind the last commit of a segment is skipped', () => {
-    const disk = filledDisk();
+  function indexedDisk(): { disk: SimulatedDisk; bytes: Uint8Array; view: DataView } {
+    const disk = new SimulatedDisk();
+    const { store } = openOn(disk);
+    const frames = [frameOf('a', 1), frameOf('bb', 2)];
+    const frontiers = new Map([['z', 9n]]);
+    store.commit({ frames, frontiers, generation: 1n });
+    store.forget('nobody');
+    store.forget('a');
+    store.close();
     const bytes = disk.bytesOf(SEGMENT);
-    const view = viewOf(bytes);
-    const isCommit = (at: number) => text(bytes, at, at + 4) === 'TREC' && bytes[at + 4] === 2;
-    const last = [...Array(40).keys()].map((i) => 4096 + 512 * i).findLast(isCommit) as number;
-    const index = last + 512;
-    bytes.copyWithin(index, last, last + 64);
-    bytes[index + 4] = 3;
-    view.setUint32(index + 8, 100, true);
-    bytes.fill(0x77, index + 64, index + 164);
-    view.setBigUint64(index + 56, xxh64(bytes, index, index + 56), true);
-    const log = openOn(disk, { perStream: 5 });
-    expect(log.damage).toEqual([]);
-    expect(log.frontiers.get('z')).toBe(10n);
+    return { disk, bytes, view: viewOf(bytes) };
+  }
+
+  test('says what lives in the segment, behind its last commit', () => {
+    const { bytes, view } = indexedDisk();
+    const at = [...Array(40).keys()]
+      .map((i) => 4096 + 512 * i)
+      .find((sector) => text(bytes, sector, sector + 4) === 'TREC' && bytes[sector + 4] === 3) as number;
+    expect(view.getUint32(at + 12, true)).toBe(1);
+    expect([16, 24, 32, 40].map((field) => Number(view.getBigUint64(at + field, true)))).toEqual([
+      1, 2, 2, 1,
+    ]);
+    const length = view.getUint32(at + 8, true);
+    const payload = at + 64;
+    expect(view.getBigUint64(at + 48, true)).toBe(xxh64(bytes, payload, payload + length));
+    expect(view.getBigUint64(at + 56, true)).toBe(xxh64(bytes, at, at + 56));
+    // Last commit, end, tail lap, settled commit, carry commit.
+    const fixed = [0, 8, 16, 24, 32].map((field) => Number(view.getBigUint64(payload + field, true)));
+    expect(fixed).toEqual([2, at, 1, 0, 0]);
+    // Streams, frontiers, tombstones, bytes of an entry.
+    expect([40, 44, 48, 52].map((field) => view.getUint32(payload + field, true))).toEqual([1, 1, 1, 32]);
+    const tombstone = payload + 56 + 8 + 4 + 1;
+    const stream = tombstone + 8 + 8 + 4 + 4 + 1;
+    expect(view.getUint32(stream, true)).toBe(1);
+    expect(text(bytes, stream + 8, stream + 10)).toBe('bb');
+    const entry = stream + 10;
+    expect([0, 8, 16].map((field) => Number(view.getBigUint64(entry + field, true)))).toEqual([2, 1, 1]);
+    const position = 64 * view.getUint32(entry + 24, true);
+    expect(view.getUint32(position + 12, true)).toBe(1);
+    expect(view.getUint32(entry + 28, true)).toBe(frameOf('bb', 2).bytes.length);
+    expect(payload + length).toBe(entry + 32);
+  });
+
+  test('is written over by the next commit and found by none who scan', () => {
+    const { disk } = indexedDisk();
+    const log = openOn(disk);
+    // The opening said that the directory is open, so the index does not count from here on.
+    expect([...openOn(disk.copy()).store.streams()]).toEqual(['bb']);
     log.store.commit({ frames: [frameOf('c', 1)], frontiers: new Map(), generation: log.generation });
-    expect([...openOn(disk.copy(), { perStream: 5 }).store.streams()]).toEqual(['c']);
+    const after = openOn(disk.copy());
+    expect(after.damage).toEqual([]);
+    expect([...after.store.streams()]).toEqual(['bb', 'c']);
+    expect(after.frontiers).toEqual(new Map([['z', 9n]]));
+  });
+
+  test('of a sealed segment is where the header of the next one says', () => {
+    const disk = new SimulatedDisk();
+    const { store } = openOn(disk);
+    for (let i = 1; disk.list(DIRECTORY)?.includes('segment-00000002.log') !== true; i++) {
+      store.commit({
+        frames: [frameOf(`s${i}`, 1, { stateBytes: 40_000 })],
+        frontiers: new Map(),
+        generation: 1n,
+      });
+    }
+    const header = viewOf(disk.bytesOf(`${DIRECTORY}/segment-00000002.log`));
+    const at = Number(header.getBigUint64(72, true));
+    const bytes = disk.bytesOf(SEGMENT);
+    expect(text(bytes, at, at + 4)).toBe('TREC');
+    expect(bytes[at + 4]).toBe(3);
+    expect(Number(viewOf(bytes).getBigUint64(at + 24, true))).toBe(Number(header.getBigUint64(56, true)) - 1);
   });
 });

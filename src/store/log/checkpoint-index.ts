@@ -5,7 +5,7 @@
  * list from the newest to the oldest. Newest is the greatest sequence, then the latest origin; there is one
  * entry for a sequence. Owned by the thread that writes the log (or by one inspection).
  */
-import { recordFootprint } from './layout.ts';
+import { RECORD_ALIGN, recordFootprint } from './layout.ts';
 
 export interface CheckpointLocation {
   readonly sequence: bigint;
@@ -28,6 +28,8 @@ export interface Removal {
 }
 
 const NONE = -1;
+/** So many entries are put in order together: times a position in records it is still a safe integer. */
+const ORDER = 2 ** 21;
 const INITIAL_CAPACITY = 256;
 
 export class CheckpointIndex {
@@ -143,6 +145,32 @@ export class CheckpointIndex {
       }
     }
     return found;
+  }
+
+  /** The same by stream, from the newest to the oldest of each. */
+  *streamsIn(segment: number): Generator<{ stream: string; entries: CheckpointLocation[] }> {
+    for (const [stream, head] of this.heads) {
+      const entries: CheckpointLocation[] = [];
+      for (let at = head; at !== NONE; at = this.next[at] as number) {
+        if (this.segments[at] === segment) entries.push(this.read(at));
+      }
+      if (entries.length > 0) yield { stream, entries };
+    }
+  }
+
+  /** The newest entry of every stream that has it in one of `segments`, by segment and ascending by position. */
+  *newestIn(segments: ReadonlySet<number>): Generator<CheckpointLocation> {
+    const bySegment = new Map([...segments].map((segment) => [segment, [] as number[]]));
+    for (const head of this.heads.values()) bySegment.get(this.segments[head] as number)?.push(head);
+    for (const slots of bySegment.values()) {
+      // Numbers sort many times faster than objects, and a position in records leaves room for which slot it is.
+      for (let from = 0; from < slots.length; from += ORDER) {
+        const part = slots.slice(from, from + ORDER);
+        const records = (slot: number): number => (this.positions[slot] as number) / RECORD_ALIGN;
+        const keys = Float64Array.from(part, (slot, i) => records(slot) * ORDER + i).sort();
+        for (const key of keys) yield this.read(part[key % ORDER] as number);
+      }
+    }
   }
 
   private removeWhere(stream: string, matches: (slot: number) => boolean): void {

@@ -63,7 +63,7 @@ export function commitRecordBytesMax(record: Omit<CommitRecord, 'framesChecksum'
   for (const frame of record.frames) bytes += commitFrameBytesMax(frame.stream);
   bytes += frontiersBytesMax(record.frontiers);
   for (const origin of record.origins) bytes += originBytesMax(origin);
-  for (const tombstone of record.tombstones) bytes += 24 + 3 * tombstone.stream.length;
+  for (const tombstone of record.tombstones) bytes += tombstoneBytesMax(tombstone);
   return bytes;
 }
 
@@ -77,7 +77,12 @@ export function originBytesMax({ frontiers }: Origin): number {
   return 12 + frontiersBytesMax(frontiers);
 }
 
-function frontiersBytesMax(frontiers: Frontiers): number {
+/** The share of one tombstone. */
+export function tombstoneBytesMax({ stream }: Tombstone): number {
+  return 24 + 3 * stream.length;
+}
+
+export function frontiersBytesMax(frontiers: Frontiers): number {
   let bytes = 0;
   for (const source of frontiers.keys()) bytes += 12 + 3 * source.length;
   return bytes;
@@ -110,7 +115,17 @@ export function writeCommitRecord(
     view.setUint32(at + 8, origin.frontiers.size, true);
     at = writeFrontiers(target, view, at + 12, origin.frontiers);
   }
-  for (const tombstone of record.tombstones) {
+  return writeTombstones(target, view, at, record.tombstones);
+}
+
+export function writeTombstones(
+  target: Uint8Array,
+  view: DataView,
+  start: number,
+  tombstones: readonly Tombstone[],
+): number {
+  let at = start;
+  for (const tombstone of tombstones) {
     putCounter(view, at, tombstone.through);
     view.setBigUint64(at + 8, tombstone.below ?? 0n, true);
     view.setUint32(at + 16, tombstone.below === undefined ? TOMBSTONE_ALL : TOMBSTONE_BELOW, true);
@@ -119,7 +134,12 @@ export function writeCommitRecord(
   return at;
 }
 
-function writeFrontiers(target: Uint8Array, view: DataView, start: number, frontiers: Frontiers): number {
+export function writeFrontiers(
+  target: Uint8Array,
+  view: DataView,
+  start: number,
+  frontiers: Frontiers,
+): number {
   let at = start;
   for (const source of [...frontiers.keys()].sort(compareUtf8)) {
     view.setBigUint64(at, frontiers.get(source) as bigint, true);
@@ -128,7 +148,7 @@ function writeFrontiers(target: Uint8Array, view: DataView, start: number, front
   return at;
 }
 
-function writeText(target: Uint8Array, view: DataView, at: number, text: string): number {
+export function writeText(target: Uint8Array, view: DataView, at: number, text: string): number {
   const end = writeUtf8(target, at + 4, text);
   view.setUint32(at, end - at - 4, true);
   return end;
@@ -156,12 +176,7 @@ export function readCommitRecord(bytes: Uint8Array): CommitRecord {
     const commit = getCounter(view, cursor.take(8, 'an origin'));
     return { commit, frontiers: readFrontiers(cursor, cursor.u32('a count')) };
   });
-  const tombstones = repeat(view.getUint32(AT.tombstones, true), () => {
-    const through = getCounter(view, cursor.take(8, 'a tombstone'));
-    const below = cursor.u64('a sequence');
-    const kind = cursor.u32('a kind');
-    return { through, below: kind === TOMBSTONE_ALL ? undefined : below, stream: readText(cursor) };
-  });
+  const tombstones = readTombstones(cursor, view, view.getUint32(AT.tombstones, true));
   if (cursor.at !== bytes.length) throw cursor.wrong(`${cursor.left()} bytes follow`, cursor.at);
   return {
     createdAtMs: Number(view.getBigUint64(AT.createdAt, true) / 1_000_000n),
@@ -176,7 +191,17 @@ export function readCommitRecord(bytes: Uint8Array): CommitRecord {
   };
 }
 
-function readFrontiers(cursor: ByteCursor, count: number): Map<string, bigint> {
+/** `view` spans the bytes of `cursor`. */
+export function readTombstones(cursor: ByteCursor, view: DataView, count: number): Tombstone[] {
+  return repeat(count, () => {
+    const through = getCounter(view, cursor.take(8, 'a tombstone'));
+    const below = cursor.u64('a sequence');
+    const kind = cursor.u32('a kind');
+    return { through, below: kind === TOMBSTONE_ALL ? undefined : below, stream: readText(cursor) };
+  });
+}
+
+export function readFrontiers(cursor: ByteCursor, count: number): Map<string, bigint> {
   const frontiers = new Map<string, bigint>();
   for (let i = 0; i < count; i++) {
     const offset = cursor.u64('an offset');
@@ -185,7 +210,7 @@ function readFrontiers(cursor: ByteCursor, count: number): Map<string, bigint> {
   return frontiers;
 }
 
-function readText(cursor: ByteCursor): string {
+export function readText(cursor: ByteCursor): string {
   return cursor.decode(cursor.text('a name'));
 }
 

@@ -28,8 +28,8 @@ const STEP_FRAMES_MAX = 1024;
 /** Origins may add this share to what a step carries. */
 const ORIGIN_SHARE = 1 / 8;
 const ORIGIN_BYTES_LEAST = 256;
-/** What a frame's entry in a COMMIT record takes, with a name of usual length. */
-const ENTRY_BYTES = 64;
+/** What a frame's entries in the COMMIT record and in the segment's index take, with a name of usual length. */
+const ENTRY_BYTES = 128;
 
 /**
  * The room that a record of `bytes` needs when everything is carried into segments of `segmentBytes`, with what is

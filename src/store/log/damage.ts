@@ -16,6 +16,8 @@ export type DamageKind =
   | 'frame'
   /** Commits that were durable are gone, or parts of them are of which nothing says what they were. */
   | 'commits-missing'
+  /** The index of a segment does not verify; the segment is read instead. */
+  | 'index'
   /** Bytes that are always zero are not. Nothing is lost by it. */
   | 'padding'
   | 'lock';

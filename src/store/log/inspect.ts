@@ -146,7 +146,7 @@ function withLog<T>({ fileSystem, directory, depth }: LogPlace, use: (found: Fou
   const onDisk = readDirectory(fileSystem, directory, 'read');
   try {
     const perStream = onDisk.superblock?.perStream ?? PER_STREAM;
-    const log = recoverLog({ fileSystem, onDisk, index: new CheckpointIndex(perStream), depth });
+    const log = recoverLog({ fileSystem, onDisk, newIndex: () => new CheckpointIndex(perStream), depth });
     const byId = new Map(onDisk.segments.map((segment) => [segment.id, segment]));
     const read: ReadSegment = (id, target, position) => {
       const segment = byId.get(id);

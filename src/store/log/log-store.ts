@@ -12,11 +12,13 @@ import { commitFrameBytesMax, type Frontiers, type Tombstone } from './commit-re
 import { Compactor } from './compaction.ts';
 import { readFrameFacts } from './frame-facts.ts';
 import { type ReadSegment, readFrameInto } from './frame-reader.ts';
-import { HEADER_REGION_BYTES, recordFootprint } from './layout.ts';
+import { recordFootprint } from './layout.ts';
 import type { DirectoryLock } from './lock.ts';
 import type { Append, IndexedFrame, LogWriter } from './log-writer.ts';
 import type { LogLimits, LogPorts } from './options.ts';
+import { indexFrameBytesMax } from './segment-index.ts';
 import { readSegmentOnDisk } from './segment-reader.ts';
+import { OVERHEAD_BYTES } from './segments.ts';
 
 export interface LogFrame {
   readonly stream: string;
@@ -42,8 +44,8 @@ export interface LogStoreInput {
   readonly writer: LogWriter;
   readonly lock: DirectoryLock;
   readonly capacityBytes: number;
-  /** Makes the state of a clean end durable in the superblock. */
-  readonly seal: (writer: LogWriter) => void;
+  /** Makes the state of a clean end durable in the superblock; `headIndex` is where the index of the head is, or 0. */
+  readonly seal: (writer: LogWriter, headIndex: number) => void;
 }
 
 /** Up to here a log may be mostly garbage: compacting so little costs more than the disk it frees. */
@@ -183,7 +185,10 @@ export class LogStore {
     if (this.isClosed) return;
     this.isClosed = true;
     try {
-      if (this.writer.isSound) this.writer.guard(() => this.input.seal(this.writer));
+      if (this.writer.isSound) {
+        // The index is durable before the superblock says where it is.
+        this.writer.guard(() => this.input.seal(this.writer, this.writer.writeIndex()));
+      }
     } finally {
       try {
         this.writer.segments.closeFiles();
@@ -271,14 +276,15 @@ export class LogStore {
 
   /** Parts that fit a segment of the usual size; a frame that is larger is a part of its own. */
   private split(frames: readonly LogFrame[]): IndexedFrame[][] {
-    const roomy = this.input.limits.segmentBytes - HEADER_REGION_BYTES;
+    const roomy = this.input.limits.segmentBytes - OVERHEAD_BYTES;
     const { generation } = this.writer;
     const fixed = this.writer.bytesOf({ frames: [] });
     const parts: IndexedFrame[][] = [];
     let bytes = Number.POSITIVE_INFINITY;
     for (const { stream, sequence, bytes: frameBytes } of frames) {
       const frame = { stream, sequence, bytes: frameBytes, origin: undefined, generation };
-      const more = recordFootprint(frameBytes.length) + commitFrameBytesMax(stream);
+      const more =
+        recordFootprint(frameBytes.length) + commitFrameBytesMax(stream) + indexFrameBytesMax(stream);
       bytes += more;
       if (bytes > roomy) {
         parts.push([]);

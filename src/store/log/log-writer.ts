@@ -10,7 +10,15 @@ import type { Clock } from '../../clock.ts';
 import { TidemarkError } from '../../error.ts';
 import type { CheckpointIndex } from './checkpoint-index.ts';
 import { CommitEncoder, commitBytesMax, type FrameToWrite } from './commit-encoder.ts';
-import type { Frontiers, Origin, Tombstone } from './commit-record.ts';
+import {
+  type Frontiers,
+  frontiersBytesMax,
+  type Origin,
+  type Tombstone,
+  tombstoneBytesMax,
+} from './commit-record.ts';
+import { HEADER_REGION_BYTES } from './layout.ts';
+import { encodeSegmentIndex, indexFrameBytesMax } from './segment-index.ts';
 import type { Segments } from './segments.ts';
 
 /** A frame with what the index keeps of it. */
@@ -35,6 +43,12 @@ export interface LogWriterInput {
   readonly lastCommit: number;
   readonly carryCommit: number;
   readonly settledCommit: number;
+  /** As the last commit says it. */
+  readonly tailLap: number;
+  /** Of the commits in the head. */
+  readonly headTombstones: readonly Tombstone[];
+  /** Of a head in which damage was found; it gets no index. */
+  readonly damagedLap: number | undefined;
 }
 
 export class LogWriter {
@@ -48,6 +62,8 @@ export class LogWriter {
   /** Since opening. */
   bytesWritten = 0;
   private failure: TidemarkError | undefined;
+  private tailLap: number;
+  private headTombstones: Tombstone[];
   private readonly encoder = new CommitEncoder();
   private readonly input: LogWriterInput;
 
@@ -60,6 +76,8 @@ export class LogWriter {
     this.lastCommit = input.lastCommit;
     this.carryCommit = input.carryCommit;
     this.settledCommit = input.settledCommit;
+    this.tailLap = input.tailLap;
+    this.headTombstones = [...input.headTombstones];
   }
 
   /** @throws ERR_TIDEMARK_STORE_FAILED once anything has failed */
@@ -96,16 +114,42 @@ export class LogWriter {
     return this.failure;
   }
 
-  /** Bytes that the commit takes at most. */
+  /** Bytes that the commit takes of a segment at most, with what the index grows by. */
   bytesOf(append: Append): number {
-    return commitBytesMax(append.frames, this.recordOf(append));
+    const record = this.recordOf(append);
+    return commitBytesMax(append.frames, record) + indexGrowth(append) + frontiersBytesMax(record.frontiers);
   }
 
   /** Puts a segment with `room` for commits at the head; false when the disk has none. */
   activate(room: number, useReserve: boolean): boolean {
     const { generation } = this;
     const firstCommit = this.lastCommit + 1;
-    return this.guard(() => this.segments.activate({ room, firstCommit, generation, useReserve }));
+    const activation = { room, firstCommit, generation, useReserve };
+    const isDone = this.guard(() => this.segments.activate(activation, () => this.writeIndex()));
+    if (isDone) this.headTombstones = [];
+    return isDone;
+  }
+
+  /** Writes the index of the head, so that it need not be scanned at the next opening; where it is, or 0. */
+  writeIndex(): number {
+    const { segments, index, lastCommit, settledCommit, carryCommit, frontiers, generation } = this;
+    const { head } = segments;
+    if (head === undefined || segments.appendAt === HEADER_REGION_BYTES) return 0;
+    // Damage in it must be found again until what was lost is known to be read again.
+    if (head.lap === this.input.damagedLap) return 0;
+    const record = encodeSegmentIndex({
+      lap: head.lap,
+      generation,
+      lastCommit,
+      end: segments.appendAt,
+      tailLap: this.tailLap,
+      settledCommit,
+      carryCommit,
+      frontiers,
+      tombstones: this.headTombstones,
+      streams: index.streamsIn(head.id),
+    });
+    return segments.writeIndex(record);
   }
 
   /** The least lap that is still needed; everything before it can be given up by the next commit. */
@@ -130,8 +174,10 @@ export class LogWriter {
     const commit = { lap: head.lap, number, generation: this.generation, frames, record };
     const { buffers, length, positions } = this.encoder.encode(commit);
     const start = segments.appendAt;
-    if (!this.guard(() => segments.write(buffers, length))) return false;
+    if (!this.guard(() => segments.write(buffers, length, indexGrowth(append)))) return false;
     this.lastCommit = number;
+    this.tailLap = record.tailLap;
+    this.headTombstones.push(...record.tombstones);
     this.frontiers = record.frontiers;
     this.bytesWritten += length;
     for (const [i, frame] of frames.entries()) {
@@ -165,4 +211,12 @@ export class LogWriter {
       tombstones: append.tombstones ?? [],
     };
   }
+}
+
+/** What the index of a segment grows by at most with the commit. */
+function indexGrowth({ frames, tombstones = [] }: Pick<Append, 'frames' | 'tombstones'>): number {
+  let bytes = 0;
+  for (const { stream } of frames) bytes += indexFrameBytesMax(stream);
+  for (const tombstone of tombstones) bytes += tombstoneBytesMax(tombstone);
+  return bytes;
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { TidemarkError } from '../../error.ts';
 import { type FileSystem, writeFully } from '../file-system.ts';
 import { CheckpointIndex } from './checkpoint-index.ts';
+import { tombstoneBytesMax } from './commit-record.ts';
 import { carriedWeight } from './compaction.ts';
 import {
   classifyDirectory,
@@ -21,6 +22,7 @@ import { LogWriter } from './log-writer.ts';
 import { type LogLimits, type LogOptions, type LogPorts, logLimits } from './options.ts';
 import { type RecoveredLog, recoverLog } from './recover.ts';
 import { encodeSegmentHeader } from './segment-header.ts';
+import { indexFrameBytesMax } from './segment-index.ts';
 import { type Segment, Segments } from './segments.ts';
 import type { Superblock } from './superblock.ts';
 import { createSuperblock, writeSuperblockSlot } from './superblock-file.ts';
@@ -80,6 +82,7 @@ function begin({ ports, limits, directory }: Opening): void {
     settledCommit: 0,
     perStream: limits.perStream,
     diskBytes: limits.diskBytes,
+    headIndex: 0,
   };
   createSuperblock({ fileSystem: ports.fileSystem, directory }, superblock);
 }
@@ -87,8 +90,10 @@ function begin({ ports, limits, directory }: Opening): void {
 function resume(opening: Opening, onDisk: DirectoryOnDisk, lock: DirectoryLock): OpenedLog {
   const { ports, limits, directory } = opening;
   const { fileSystem, clock } = ports;
-  const index = new CheckpointIndex(limits.perStream, (bytes) => carriedWeight(bytes, limits.segmentBytes));
-  const recovered = recoverLog({ fileSystem, onDisk, index, depth: 'verify' });
+  const newIndex = (): CheckpointIndex =>
+    new CheckpointIndex(limits.perStream, (bytes) => carriedWeight(bytes, limits.segmentBytes));
+  const recovered = recoverLog({ fileSystem, onDisk, newIndex, depth: 'indexed' });
+  const { index } = recovered;
   const superblocks = new Superblocks(opening, onDisk);
   // The slot that is lost may have held the generation after the one that is known.
   const generation = recovered.generation + (onDisk.isSuperblockWhole ? 1 : 2);
@@ -108,14 +113,16 @@ function resume(opening: Opening, onDisk: DirectoryOnDisk, lock: DirectoryLock):
       .filter((segment) => !recovered.live.includes(segment))
       .map((segment) => asSegment(fileSystem, segment)),
     appendAt: recovered.appendAt ?? recovered.live.at(-1)?.size ?? 0,
+    indexBytes: headIndexBytes(recovered),
     nextLap: 1 + greatest(onDisk.segments.map(({ lap }) => lap)),
     nextId: 1 + greatest(onDisk.segments.map(({ id }) => id)),
   });
-  const { frontiers, lastCommit, carryCommit } = recovered;
+  const { frontiers, lastCommit, carryCommit, tailLap, headTombstones } = recovered;
+  const damagedLap = recovered.damage.length > 0 ? recovered.headLap : undefined;
   const settledCommit = recovered.lowered ? lastCommit : recovered.settledCommit;
   const state = { clock, segments, index, generation, frontiers, lastCommit, carryCommit };
-  const writer = new LogWriter({ ...state, settledCommit });
-  const seal = (sealed: LogWriter): void => superblocks.write(sealed);
+  const writer = new LogWriter({ ...state, settledCommit, tailLap, headTombstones, damagedLap });
+  const seal = (sealed: LogWriter, headIndex: number): void => superblocks.write(sealed, headIndex);
   const store = new LogStore({ ports, limits, writer, lock, capacityBytes, seal });
   if (recovered.lowered) settle(writer, recovered.settledCommit);
   const { fellBack, lost, damage } = recovered;
@@ -156,7 +163,7 @@ class Superblocks {
     this.counter = onDisk.superblock?.counter ?? 0;
   }
 
-  write(state: Sealed): void {
+  write(state: Sealed, headIndex = 0): void {
     const { ports, limits, directory } = this.opening;
     const place = { fileSystem: ports.fileSystem, directory };
     this.counter += 1;
@@ -169,6 +176,7 @@ class Superblocks {
       settledCommit: state.settledCommit,
       perStream: limits.perStream,
       diskBytes: limits.diskBytes,
+      headIndex,
     };
     if (this.isMissing && this.counter === 1) {
       createSuperblock(place, superblock);
@@ -196,6 +204,16 @@ function repair({ ports, directory }: Opening, onDisk: DirectoryOnDisk, recovere
       fileSystem.datasync(handle);
     }
   }
+}
+
+/** What the index of the head takes at most for what is in it already. */
+function headIndexBytes({ index, live, headTombstones }: RecoveredLog): number {
+  let bytes = 0;
+  for (const { stream, entries } of index.streamsIn(live.at(-1)?.id ?? -1)) {
+    bytes += entries.length * indexFrameBytesMax(stream);
+  }
+  for (const tombstone of headTombstones) bytes += tombstoneBytesMax(tombstone);
+  return bytes;
 }
 
 function asSegment(fileSystem: FileSystem, segment: SegmentOnDisk): Segment {

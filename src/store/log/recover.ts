@@ -13,21 +13,29 @@
  */
 import type { FileSystem } from '../file-system.ts';
 import type { CheckpointIndex } from './checkpoint-index.ts';
-import type { CommitRecord, Frontiers } from './commit-record.ts';
+import type { CommitRecord, Frontiers, Tombstone } from './commit-record.ts';
 import type { Damage } from './damage.ts';
 import type { DirectoryOnDisk, SegmentOnDisk } from './directory.ts';
 import { type DamagedFrame, FallBacks, type FallBackVerdict } from './fall-back.ts';
 import { HEADER_REGION_BYTES, SUPERBLOCK_FILE } from './layout.ts';
 import { type ScanDepth, type ScannedCommit, type ScannedFrame, scanSegment } from './scan.ts';
+import type { FoundSegmentIndex } from './segment-index.ts';
+import { SegmentIndexes } from './segment-indexes.ts';
 import { SCAN_WINDOW_BYTES, SegmentReader, SKIM_WINDOW_BYTES } from './segment-reader.ts';
-import { findTailLap } from './tail.ts';
+import { findTailLap, tailLapOf } from './tail.ts';
+import { areNewestGood } from './verify-newest.ts';
+
+/**
+ * `indexed`: sealed segments are known by their INDEX records, and of what these list the newest checkpoint of every
+ * stream is verified. Whatever is not as it should be, all is read as with `verify`.
+ */
+export type RecoverDepth = ScanDepth | 'indexed';
 
 export interface RecoverRequest {
   readonly fileSystem: FileSystem;
   readonly onDisk: DirectoryOnDisk;
-  /** Empty; it is filled. */
-  readonly index: CheckpointIndex;
-  readonly depth: ScanDepth;
+  readonly newIndex: () => CheckpointIndex;
+  readonly depth: RecoverDepth;
 }
 
 export interface RecoveredLog {
@@ -48,6 +56,8 @@ export interface RecoveredLog {
   readonly live: readonly SegmentOnDisk[];
   readonly tailLap: number;
   readonly headLap: number;
+  /** Of the commits in the segment of the greatest lap. */
+  readonly headTombstones: readonly Tombstone[];
   /** Where the next commit can go in the segment of the greatest lap; undefined: nowhere. */
   readonly appendAt: number | undefined;
   /** A last commit that was never acknowledged and is not whole. */
@@ -69,10 +79,18 @@ interface Readable {
 const NO_FRONTIERS: Frontiers = new Map();
 
 export function recoverLog(request: RecoverRequest): RecoveredLog {
-  return new Recovery(request).run();
+  const recovery = new Recovery(request);
+  const recovered = recovery.run();
+  if (request.depth !== 'indexed') return recovered;
+  const { fileSystem } = request;
+  const isSound =
+    recovered.damage.length === 0 && areNewestGood({ fileSystem, ...recovered }, recovery.unread);
+  return isSound ? recovered : recoverLog({ ...request, depth: 'verify' });
 }
 
 class Recovery {
+  /** Numbers of the segments of which only the index was read. */
+  readonly unread = new Set<number>();
   private readonly request: RecoverRequest;
   private readonly index: CheckpointIndex;
   private readonly fallBacks = new FallBacks();
@@ -91,19 +109,32 @@ class Recovery {
   private generation: number;
   private appendAt: number | undefined;
   private torn: RecoveredLog['torn'];
+  private readonly used: readonly SegmentOnDisk[];
+  /** What was read of the segment that was looked at last: the newest one is looked at twice. */
+  private lastRead:
+    | { readonly segment: SegmentOnDisk; readonly commits: readonly ScannedCommit[] }
+    | undefined;
+  private readonly indexes: SegmentIndexes;
+  private headTombstones: Tombstone[] = [];
+  /** Files of segments whose index does not verify. */
+  private readonly damagedIndexes = new Set<string>();
 
   constructor(request: RecoverRequest) {
-    const { onDisk, index } = request;
+    const { onDisk } = request;
     this.request = request;
-    this.index = index;
+    this.index = request.newIndex();
     this.damage = [...onDisk.damage];
     this.durableCommit = onDisk.superblock?.durableCommit ?? 0;
     this.carryCommit = onDisk.superblock?.carryCommit ?? 0;
     this.generation = onDisk.superblock?.generation ?? 0;
-    const used = onDisk.segments.filter(({ lap }) => lap > 0).sort((a, b) => a.lap - b.lap);
-    const told = findTailLap(used, (segment) => this.scan(segment, used, 'verify'));
-    this.tailLap = told ?? used[0]?.lap ?? 0;
-    this.live = used.filter(({ lap }) => lap >= this.tailLap);
+    this.used = onDisk.segments.filter(({ lap }) => lap > 0).sort((a, b) => a.lap - b.lap);
+    this.indexes = new SegmentIndexes({ ...request, used: this.used });
+    const told = findTailLap(
+      this.used,
+      (segment) => this.indexOf(segment)?.tailLap ?? tailLapOf(this.read(segment)),
+    );
+    this.tailLap = told ?? this.used[0]?.lap ?? 0;
+    this.live = this.used.filter(({ lap }) => lap >= this.tailLap);
   }
 
   run(): RecoveredLog {
@@ -112,11 +143,20 @@ class Recovery {
     for (const [position, segment] of live.entries()) {
       this.checkLap(segment, live[position - 1]);
       this.appendAt = segment.header?.size === segment.fileBytes ? HEADER_REGION_BYTES : undefined;
+      this.headTombstones = [];
+      const found = this.indexOf(segment);
+      if (found !== undefined && this.followsOn(segment)) {
+        this.applyIndex(segment, found);
+        continue;
+      }
       // The last commit is believed only if its bytes are there, so the newest segment is always read whole.
-      const depth = position === live.length - 1 ? 'verify' : this.request.depth;
-      for (const commit of this.scan(segment, live, depth)) this.apply(segment, commit);
+      const isLast = position === live.length - 1;
+      const commits = isLast ? this.read(segment) : this.scan(segment, this.depth);
+      for (const commit of commits) this.apply(segment, commit);
     }
     this.closeTrailingGap();
+    const detail = 'the index of the segment does not verify; the segment is read instead';
+    for (const file of this.damagedIndexes) this.damage.push({ kind: 'index', file, detail });
     const settledCommit = this.lastReadable?.settledCommit ?? 0;
     const frontiers = new Map(this.lastReadable?.frontiers);
     const verdict = this.fallBacks.decide(index, settledCommit);
@@ -139,24 +179,69 @@ class Recovery {
       live,
       tailLap: this.tailLap,
       headLap: live.at(-1)?.lap ?? 0,
+      headTombstones: this.headTombstones,
       appendAt: this.appendAt,
       torn: this.torn,
     };
   }
 
-  private *scan(
-    segment: SegmentOnDisk,
-    used: readonly SegmentOnDisk[],
-    depth: ScanDepth,
-  ): Generator<ScannedCommit, void> {
-    const { handle, size, lap, header } = segment;
-    const windowBytes = depth === 'verify' ? SCAN_WINDOW_BYTES : SKIM_WINDOW_BYTES;
-    const reader = new SegmentReader({ fileSystem: this.request.fileSystem, handle, size }, windowBytes);
+  private get depth(): ScanDepth {
+    return this.request.depth === 'skim' ? 'skim' : 'verify';
+  }
+
+  /** All of a segment, every byte of it read. */
+  private read(segment: SegmentOnDisk): readonly ScannedCommit[] {
+    if (this.lastRead?.segment !== segment) {
+      this.lastRead = { segment, commits: [...this.scan(segment, 'verify')] };
+    }
+    return this.lastRead.commits;
+  }
+
+  private *scan(segment: SegmentOnDisk, depth: ScanDepth): Generator<ScannedCommit, void> {
+    const { lap, header } = segment;
+    const reader = this.reader(segment, depth === 'verify' ? SCAN_WINDOW_BYTES : SKIM_WINDOW_BYTES);
     // Where a later segment goes on, this one ends: what is in it from that number on was torn.
-    const later = used.filter((other) => other.lap > lap && other.header !== undefined);
+    const later = this.used.filter((other) => other.lap > lap && other.header !== undefined);
     const firstCommits = later.map((other) => other.header?.firstCommit ?? 0);
     const acknowledged = later.length > 0 ? Math.min(...firstCommits) - 1 : this.durableCommit;
     yield* scanSegment(reader, { lap, firstCommit: header?.firstCommit ?? 0, acknowledged }, depth);
+  }
+
+  private reader({ handle, size }: SegmentOnDisk, windowBytes: number): SegmentReader {
+    return new SegmentReader({ fileSystem: this.request.fileSystem, handle, size }, windowBytes);
+  }
+
+  private indexOf(segment: SegmentOnDisk): FoundSegmentIndex | undefined {
+    const { depth } = this.request;
+    const index = depth === 'skim' ? undefined : this.indexes.of(segment);
+    if (index === 'damaged') this.damagedIndexes.add(segment.file);
+    // What is to be verified is read, whatever the index says.
+    return index === 'damaged' || depth === 'verify' ? undefined : index;
+  }
+
+  /** Nothing is missing before the first commit of the segment. */
+  private followsOn({ header }: SegmentOnDisk): boolean {
+    return this.missingFrom === 0 && (this.expected === 0 || header?.firstCommit === this.expected);
+  }
+
+  private applyIndex(segment: SegmentOnDisk, found: FoundSegmentIndex): void {
+    const { lastCommit, settledCommit, frontiers, tombstones } = found;
+    this.unread.add(segment.id);
+    this.expected = lastCommit + 1;
+    this.lastCommit = Math.max(this.lastCommit, lastCommit);
+    this.carryCommit = Math.max(this.carryCommit, found.carryCommit);
+    this.generation = Math.max(this.generation, found.generation);
+    this.lastReadable = { number: lastCommit, settledCommit, frontiers };
+    this.appendAt = this.appendAt === undefined ? undefined : found.end;
+    // What lives in the segment came after them, and would be pushed out by what they remove.
+    for (const tombstone of tombstones) this.remove(tombstone);
+    found.visitEntries((stream, entry) => this.index.add(stream, entry));
+  }
+
+  private remove(tombstone: Tombstone): void {
+    this.index.remove(tombstone.stream, tombstone);
+    this.fallBacks.remove(tombstone);
+    this.headTombstones.push(tombstone);
   }
 
   /** Numbers are counted from the first commit of the oldest lap in use. */
@@ -208,10 +293,7 @@ class Recovery {
       this.applyFrame(segment, commit, frame);
     }
     if (carried) this.carryCommit = Math.max(this.carryCommit, number);
-    for (const tombstone of record?.tombstones ?? []) {
-      this.index.remove(tombstone.stream, tombstone);
-      this.fallBacks.remove(tombstone);
-    }
+    for (const tombstone of record?.tombstones ?? []) this.remove(tombstone);
   }
 
   private applyFrame(segment: SegmentOnDisk, commit: ScannedCommit, frame: ScannedFrame): void {
@@ -296,7 +378,7 @@ class Recovery {
     if (origins.size === 0) return [];
     const found = new Map<number, Frontiers>();
     for (const segment of this.live) {
-      for (const { number, record, state } of this.scan(segment, this.live, 'skim')) {
+      for (const { number, record, state } of this.scan(segment, 'skim')) {
         if (record === undefined || state === 'torn') continue;
         if (origins.has(number)) found.set(number, record.frontiers);
         for (const { commit, frontiers } of record.origins) {

@@ -98,6 +98,11 @@ export function* scanSegment(
     const index = reader.load(at, RECORD_HEADER_BYTES);
     const header = decodeRecordHeader(reader.bytes, reader.view, index, expected.lap);
     const next = header === undefined ? Number.POSITIVE_INFINITY : at + recordFootprint(header.length);
+    if (header?.kind === RECORD_KIND.index && next <= reader.size) {
+      // It says of the commits before it what these say themselves.
+      at = reader.nextCandidate(next);
+      continue;
+    }
     if (header === undefined || next > reader.size || isStale(header, group ?? last, group !== undefined)) {
       at = reader.nextCandidate(at + RECORD_HEADER_BYTES);
       continue;

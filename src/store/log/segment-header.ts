@@ -29,6 +29,7 @@ const AT = {
   lap: 48,
   firstCommit: 56,
   generation: 64,
+  previousIndex: 72,
   /** Within the first sector, like all the rest: a write of a copy cannot be torn between sectors. */
   checksum: SECTOR_BYTES - 8,
 } as const;
@@ -44,6 +45,8 @@ export interface SegmentHeader {
   /** Number of the first commit of this lap; all before it are durable, in earlier laps. */
   readonly firstCommit: number;
   readonly generation: number;
+  /** Where in the segment of the lap before its INDEX record is; 0: it has none. */
+  readonly previousIndex: number;
 }
 
 export interface SegmentHeaders {
@@ -69,6 +72,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   putCounter(view, AT.lap, header.lap);
   putCounter(view, AT.firstCommit, header.firstCommit);
   putCounter(view, AT.generation, header.generation);
+  putCounter(view, AT.previousIndex, header.previousIndex);
   view.setBigUint64(AT.checksum, xxh64(bytes, 0, AT.checksum), true);
   return bytes;
 }
@@ -113,5 +117,6 @@ function decodeCopy(bytes: Uint8Array): SegmentHeader | number | undefined {
     lap: getCounter(view, AT.lap),
     firstCommit: getCounter(view, AT.firstCommit),
     generation: getCounter(view, AT.generation),
+    previousIndex: getCounter(view, AT.previousIndex),
   };
 }

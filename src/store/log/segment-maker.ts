@@ -113,6 +113,7 @@ export class SegmentMaker {
         lap: 0,
         firstCommit: 0,
         generation: 0,
+        previousIndex: 0,
       });
       writeFully(fileSystem, handle, [copy, copy], 0);
       fileSystem.sync(handle);

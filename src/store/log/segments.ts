@@ -18,7 +18,11 @@ import { type FileSystem, writeFully } from '../file-system.ts';
 import { alignUp, HEADER_COPY_BYTES, HEADER_REGION_BYTES, segmentFileName } from './layout.ts';
 import type { LogLimits } from './options.ts';
 import { encodeSegmentHeader } from './segment-header.ts';
+import { SEGMENT_INDEX_FIXED_BYTES } from './segment-index.ts';
 import { type MadeSegment, SegmentMaker } from './segment-maker.ts';
+
+/** What a segment has no room for commits in. */
+export const OVERHEAD_BYTES: number = HEADER_REGION_BYTES + SEGMENT_INDEX_FIXED_BYTES;
 
 export interface Segment extends MadeSegment {
   /** False for a file that lost its end: it is read, but never written again. */
@@ -38,6 +42,8 @@ export interface SegmentsInput {
   readonly free: readonly Segment[];
   /** Where in the head the next commit goes. */
   readonly appendAt: number;
+  /** What the index of the head takes at most, as it is now. */
+  readonly indexBytes: number;
   /** Greater than every lap and every number in the directory. */
   readonly nextLap: number;
   readonly nextId: number;
@@ -55,6 +61,8 @@ export interface Activation {
 export class Segments {
   readonly live: Segment[];
   appendAt: number;
+  /** What its index takes of the head. */
+  private indexBytes: number;
   private readonly free: Segment[] = [];
   private readonly input: SegmentsInput;
   private readonly maker: SegmentMaker;
@@ -64,6 +72,7 @@ export class Segments {
     this.input = input;
     this.live = input.live;
     this.appendAt = input.appendAt;
+    this.indexBytes = input.indexBytes;
     this.nextLap = input.nextLap;
     this.maker = new SegmentMaker(input);
     for (const segment of input.free) this.release(segment);
@@ -83,9 +92,10 @@ export class Segments {
     return totalSize(this.live);
   }
 
-  /** Bytes left in the head. */
+  /** Bytes left in the head for commits and what its index grows by with them. */
   get room(): number {
-    return this.head === undefined ? 0 : this.head.size - this.appendAt;
+    if (this.head === undefined) return 0;
+    return Math.max(0, this.head.size - this.appendAt - this.indexBytes - SEGMENT_INDEX_FIXED_BYTES);
   }
 
   byId(id: number): Segment | undefined {
@@ -116,11 +126,13 @@ export class Segments {
 
   /**
    * Makes a free segment the head, a new one if need be. False when there is no room on the disk for it.
-   * The first copy of its header is durable when it returns; the second one is with the first commit.
+   * The first copy of its header is durable when it returns; the second one is with the first commit. `seal` is called
+   * while the head before it is still the head, and says where its index is now.
    */
-  activate(activation: Activation): boolean {
+  activate(activation: Activation, seal: () => number): boolean {
     const segment = this.takeFree(activation) ?? this.makeFree(activation);
     if (segment === undefined) return false;
+    const previousIndex = seal();
     segment.lap = this.nextLap;
     this.nextLap += 1;
     const header = encodeSegmentHeader({
@@ -130,6 +142,7 @@ export class Segments {
       lap: segment.lap,
       firstCommit: activation.firstCommit,
       generation: activation.generation,
+      previousIndex,
     });
     const { fileSystem } = this.input;
     writeFully(fileSystem, segment.handle, [header], 0);
@@ -137,6 +150,7 @@ export class Segments {
     writeFully(fileSystem, segment.handle, [header], HEADER_COPY_BYTES);
     this.live.push(segment);
     this.appendAt = HEADER_REGION_BYTES;
+    this.indexBytes = 0;
     return true;
   }
 
@@ -181,19 +195,36 @@ export class Segments {
   }
 
   /**
-   * Writes a commit to the head, durably. False when the disk had no blocks for it: then nothing durable has changed,
+   * Writes a commit to the head, durably; its index takes `indexBytes` more then. False when the disk had no blocks for it: then nothing durable has changed,
    * and another one may be written in its place. Whatever mixture of the two is found after a crash is not whole: the
    * last sector of the first was never written, and the COMMIT record of the second covers all headers before it.
    */
-  write(buffers: readonly Uint8Array[], bytes: number): boolean {
+  write(buffers: readonly Uint8Array[], bytes: number, indexBytes: number): boolean {
     const { head, appendAt } = this;
-    assert(head !== undefined && bytes <= this.room);
+    assert(head !== undefined && bytes + indexBytes <= this.room);
     const { fileSystem } = this.input;
     if (!this.maker.withSpace(() => writeFully(fileSystem, head.handle, buffers, appendAt))) return false;
     fileSystem.datasync(head.handle);
     this.appendAt = appendAt + bytes;
+    this.indexBytes += indexBytes;
     head.filled = Math.max(head.filled, this.appendAt);
     return true;
+  }
+
+  /**
+   * Writes the index of the head behind its last commit, durably, and returns where; the next commit goes there all the
+   * same. 0 when it does not fit, being a segment that an earlier version filled, or when the disk is full: nothing
+   * relies on it.
+   */
+  writeIndex(record: Uint8Array): number {
+    const { head, appendAt } = this;
+    if (head === undefined || appendAt + record.length > head.size) return 0;
+    const { fileSystem } = this.input;
+    const isWritten = this.maker.withSpace(() => {
+      writeFully(fileSystem, head.handle, [record], appendAt);
+      fileSystem.datasync(head.handle);
+    });
+    return isWritten ? appendAt : 0;
   }
 
   /**
@@ -215,7 +246,7 @@ export class Segments {
 
   private bestFree({ room, useReserve }: Pick<Activation, 'room' | 'useReserve'>): Segment | undefined {
     return this.free
-      .filter(({ size }) => size >= room + HEADER_REGION_BYTES)
+      .filter(({ size }) => size >= room + OVERHEAD_BYTES)
       .filter(({ size }) => this.unused() - size >= (useReserve ? 0 : this.reserve(size)))
       .sort((a, b) => b.filled - a.filled)[0];
   }
@@ -298,7 +329,7 @@ export class Segments {
 
 /** Bytes of a segment with `room` for commits. */
 function sizeFor(room: number): number {
-  return alignUp(room + HEADER_REGION_BYTES, HEADER_REGION_BYTES);
+  return alignUp(room + OVERHEAD_BYTES, HEADER_REGION_BYTES);
 }
 
 function totalSize(segments: readonly { readonly size: number }[]): number {

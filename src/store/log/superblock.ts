@@ -26,6 +26,7 @@ const AT = {
   carryCommit: 56,
   settledCommit: 64,
   diskBytes: 72,
+  headIndex: 80,
   /** Within the first sector, like all the rest: a write of the slot cannot be torn between sectors. */
   checksum: SECTOR_BYTES - 8,
 } as const;
@@ -45,6 +46,8 @@ export interface Superblock {
   /** Options of the last opening, for tools that read the directory without any. */
   readonly perStream: number;
   readonly diskBytes: number;
+  /** Where in the newest segment its INDEX record is; 0: it has none, or the directory is open. */
+  readonly headIndex: number;
 }
 
 export type SuperblockSlot =
@@ -67,6 +70,7 @@ export function encodeSuperblock(superblock: Superblock): Uint8Array {
   putCounter(view, AT.carryCommit, superblock.carryCommit);
   putCounter(view, AT.settledCommit, superblock.settledCommit);
   putCounter(view, AT.diskBytes, superblock.diskBytes);
+  putCounter(view, AT.headIndex, superblock.headIndex);
   view.setBigUint64(AT.checksum, xxh64(bytes, 0, AT.checksum), true);
   return bytes;
 }
@@ -91,6 +95,7 @@ export function decodeSuperblock(bytes: Uint8Array): SuperblockSlot {
     settledCommit: getCounter(view, AT.settledCommit),
     perStream: view.getUint32(AT.perStream, true),
     diskBytes: getCounter(view, AT.diskBytes),
+    headIndex: getCounter(view, AT.headIndex),
   };
   return { state: 'good', superblock, isClean: isZero(bytes, SECTOR_BYTES, SUPERBLOCK_SLOT_BYTES) };
 }
