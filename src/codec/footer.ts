@@ -11,12 +11,13 @@ export const FORMAT_VERSION = 1;
 export const FRAME_FOOTER_BYTES = 32;
 
 /** Offsets from the start of the footer. */
+export const FOOTER_CHECKSUM = 16;
 const BODY_LENGTH = 0;
 const EXTENSION_LENGTH = 4;
 const VERSION = 8;
 const FLAGS = 10;
 const RESERVED = 12;
-const CHECKSUM = 16;
+const CHECKSUM: number = FOOTER_CHECKSUM;
 const MAGIC = 24;
 
 /** "TIDE" and "MARK" as little-endian words. */
@@ -68,12 +69,29 @@ export interface FrameLayout {
 }
 
 /**
- * Checks that `bytes` are one whole frame as it was written: magic, lengths, checksum, version, flags.
+ * Checks that `bytes` are one whole frame as it was written: magic, lengths, checksum, version, flags. `sumInto` may
+ * be a faster way to the same checksum.
  * @throws ERR_TIDEMARK_DAMAGED_FRAME saying what is wrong
  */
-export function verifyFrame(bytes: Uint8Array): FrameLayout {
-  const footer = footerStart(bytes);
-  const view = viewOf(bytes);
+export function verifyFrame(bytes: Uint8Array, sumInto: typeof xxh64Into = xxh64Into): FrameLayout {
+  requireBytes(bytes, 'frame');
+  return verifyFrameAt(bytes, viewOf(bytes), { start: 0, length: bytes.length, sumInto });
+}
+
+export interface FramePlace {
+  readonly start: number;
+  readonly length: number;
+  readonly sumInto: typeof xxh64Into;
+}
+
+/**
+ * The same for the frame at a place within `bytes`, which has the length; `view` spans the same bytes. The layout counts
+ * from the start of the frame.
+ * @throws ERR_TIDEMARK_DAMAGED_FRAME saying what is wrong
+ */
+export function verifyFrameAt(bytes: Uint8Array, view: DataView, place: FramePlace): FrameLayout {
+  const { start, length, sumInto } = place;
+  const footer = start + requireFooter(length);
   if (
     view.getUint32(footer + MAGIC, true) !== MAGIC_LOW ||
     view.getUint32(footer + MAGIC + 4, true) !== MAGIC_HIGH
@@ -82,10 +100,10 @@ export function verifyFrame(bytes: Uint8Array): FrameLayout {
   }
   const bodyEnd = view.getUint32(footer + BODY_LENGTH, true);
   const extensionEnd = bodyEnd + view.getUint32(footer + EXTENSION_LENGTH, true);
-  if (extensionEnd !== footer) {
-    throw damaged(`its footer speaks of ${extensionEnd} bytes before it, there are ${footer}`);
+  if (start + extensionEnd !== footer) {
+    throw damaged(`its footer speaks of ${extensionEnd} bytes before it, there are ${footer - start}`);
   }
-  xxh64Into(bytes, 0, footer + CHECKSUM, sum);
+  sumInto(bytes, start, footer + CHECKSUM, sum);
   if (
     view.getUint32(footer + CHECKSUM, true) !== sum[0] ||
     view.getUint32(footer + CHECKSUM + 4, true) !== sum[1]
@@ -107,15 +125,16 @@ export function verifyFrame(bytes: Uint8Array): FrameLayout {
  * @throws ERR_TIDEMARK_DAMAGED_FRAME when `bytes` are shorter than a footer
  */
 export function readFooterChecksum(bytes: Uint8Array): bigint {
-  return viewOf(bytes).getBigUint64(footerStart(bytes) + CHECKSUM, true);
+  requireBytes(bytes, 'frame');
+  return viewOf(bytes).getBigUint64(requireFooter(bytes.length) + CHECKSUM, true);
 }
 
-function footerStart(bytes: Uint8Array): number {
-  requireBytes(bytes, 'frame');
-  if (bytes.length < FRAME_FOOTER_BYTES) {
-    throw damaged(`its ${bytes.length} bytes are fewer than the footer's ${FRAME_FOOTER_BYTES}`);
+/** Where in a frame of so many bytes its footer begins. */
+function requireFooter(length: number): number {
+  if (length < FRAME_FOOTER_BYTES) {
+    throw damaged(`its ${length} bytes are fewer than the footer's ${FRAME_FOOTER_BYTES}`);
   }
-  return bytes.length - FRAME_FOOTER_BYTES;
+  return length - FRAME_FOOTER_BYTES;
 }
 
 function damaged(what: string): TidemarkError {

@@ -21,10 +21,12 @@ export {
   writeExtension,
 } from './extension.ts';
 export {
+  FOOTER_CHECKSUM,
   FORMAT_VERSION,
   FRAME_FOOTER_BYTES,
   readFooterChecksum,
   verifyFrame,
+  verifyFrameAt,
   writeFooter,
 } from './footer.ts';
 

@@ -3,6 +3,8 @@ declare namespace WebAssembly {
   class Memory {
     constructor(descriptor: { initial: number; maximum: number; shared: boolean });
     readonly buffer: ArrayBufferLike;
+    /** By so many pages of 64 KiB. */
+    grow(pages: number): number;
   }
   class Module {
     constructor(code: Uint8Array);

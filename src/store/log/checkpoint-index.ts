@@ -5,6 +5,7 @@
  * list from the newest to the oldest. Newest is the greatest sequence, then the latest origin; there is one
  * entry for a sequence. Owned by the thread that writes the log (or by one inspection).
  */
+import { readIndexEntry, type StoredEntries } from './index-entry.ts';
 import { RECORD_ALIGN, recordFootprint } from './layout.ts';
 
 export interface CheckpointLocation {
@@ -99,7 +100,36 @@ export class CheckpointIndex {
       this.next[before] = slot;
     }
     this.account(slot, 1, before === NONE);
-    this.trim(stream);
+    this.trim(this.heads.get(stream) ?? NONE);
+  }
+
+  /** Adds what an INDEX record lists of a stream. */
+  load(stream: string, stored: StoredEntries): void {
+    const { segment, count } = stored;
+    const head = this.heads.get(stream) ?? NONE;
+    const isNewer =
+      head === NONE || (count > 0 && readIndexEntry(stored, count - 1).sequence > this.sequence(head));
+    if (!isNewer) {
+      for (let i = count - 1; i >= 0; i--) this.add(stream, readIndexEntry(stored, i));
+      return;
+    }
+    // Nearly always they are newer than what earlier segments had, and go in front of it.
+    let newest = head;
+    let bytes = 0;
+    for (let i = count - 1; i >= 0; i--) {
+      const slot = this.takeSlot();
+      this.write(slot, readIndexEntry(stored, i));
+      this.next[slot] = newest;
+      newest = slot;
+      bytes += this.footprint(slot);
+    }
+    if (newest === head) return;
+    if (head !== NONE) this.newestWeight -= this.weigh(this.footprint(head));
+    this.newestWeight += this.weigh(this.footprint(newest));
+    this.liveBytes += bytes;
+    this.bySegment.set(segment, this.segmentBytes(segment) + bytes);
+    this.heads.set(stream, newest);
+    this.trim(newest);
   }
 
   newest(stream: string): CheckpointLocation | undefined {
@@ -197,8 +227,9 @@ export class CheckpointIndex {
     else this.heads.set(stream, head);
   }
 
-  private trim(stream: string): void {
-    let at = this.heads.get(stream) ?? NONE;
+  /** Gives up what is behind the `perStream` newest of a list. */
+  private trim(head: number): void {
+    let at = head;
     for (let count = 1; at !== NONE && count < this.perStream; count++) at = this.next[at] as number;
     if (at === NONE) return;
     let surplus = this.next[at] as number;

@@ -2,6 +2,7 @@
 import { verifyFrame } from '../../codec/frame.ts';
 import { TidemarkError } from '../../error.ts';
 import type { CheckpointLocation } from './checkpoint-index.ts';
+import { kernelXxh64Into, takeKernelBuffer } from './kernel-buffer.ts';
 import { RECORD_ALIGN, viewOf } from './layout.ts';
 
 /** Fills `target` from `position` of segment `segment`. */
@@ -12,10 +13,14 @@ export type ReadSegment = (segment: number, target: Uint8Array, position: number
  * @throws ERR_TIDEMARK_DAMAGED_FRAME
  */
 export function readFrameInto(read: ReadSegment, place: CheckpointLocation, target: Uint8Array): void {
-  read(place.segment, target, place.position + RECORD_ALIGN);
-  verifyFrame(target);
+  const bytes = takeKernelBuffer(place.length);
+  read(place.segment, bytes, place.position + RECORD_ALIGN);
+  verifyFrame(bytes, kernelXxh64Into);
   // A frame that verifies is not yet the one that the index speaks of.
-  if (viewOf(target).getBigUint64(0, true) === place.sequence) return;
+  if (viewOf(bytes).getBigUint64(0, true) === place.sequence) {
+    target.set(bytes);
+    return;
+  }
   throw new TidemarkError(
     'ERR_TIDEMARK_DAMAGED_FRAME',
     `another frame is in the place of the checkpoint at ${place.sequence}`,

@@ -100,11 +100,12 @@ export function decodeRecordHeader(
   view: DataView,
   at: number,
   lap: number | undefined,
+  sumInto: typeof xxh64Into = xxh64Into,
 ): RecordHeader | undefined {
   if (view.getUint32(at + AT.magic, true) !== RECORD_MAGIC) return undefined;
   const recordLap = getCounter(view, at + AT.lap);
   if (lap !== undefined && recordLap !== lap) return undefined;
-  xxh64Into(bytes, at, at + AT.checksum, sum);
+  sumInto(bytes, at, at + AT.checksum, sum);
   const checksumLow = view.getUint32(at + AT.checksum, true);
   const checksumHigh = view.getUint32(at + AT.checksum + 4, true);
   if (sum[0] !== checksumLow || sum[1] !== checksumHigh) return undefined;

@@ -235,7 +235,7 @@ class Recovery {
     this.appendAt = this.appendAt === undefined ? undefined : found.end;
     // What lives in the segment came after them, and would be pushed out by what they remove.
     for (const tombstone of tombstones) this.remove(tombstone);
-    found.visitEntries((stream, entry) => this.index.add(stream, entry));
+    found.visitStreams((stream, entries) => this.index.load(stream, entries));
   }
 
   private remove(tombstone: Tombstone): void {

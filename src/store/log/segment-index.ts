@@ -18,6 +18,8 @@ import {
   writeText,
   writeTombstones,
 } from './commit-record.ts';
+import { INDEX_ENTRY_BYTES, type StoredEntries, writeIndexEntry } from './index-entry.ts';
+import { kernelXxh64 } from './kernel-buffer.ts';
 import {
   alignUp,
   getCounter,
@@ -66,8 +68,8 @@ export interface SegmentIndexToWrite extends SegmentIndex {
 
 export interface FoundSegmentIndex extends SegmentIndex {
   readonly generation: number;
-  /** Calls back with every entry. */
-  readonly visitEntries: (visit: (stream: string, entry: CheckpointLocation) => void) => void;
+  /** Calls back for every stream; to be called once, before the reader is used for anything else. */
+  readonly visitStreams: (visit: (stream: string, entries: StoredEntries) => void) => void;
 }
 
 const AT = {
@@ -82,7 +84,6 @@ const AT = {
   entryBytes: 52,
 } as const;
 const FIXED_BYTES = 56;
-const ENTRY = { sequence: 0, origin: 8, generation: 16, position: 24, length: 28, bytes: 32 } as const;
 
 /** What an index takes besides the frontiers, tombstones and streams in it. */
 export const SEGMENT_INDEX_FIXED_BYTES: number = alignUp(
@@ -92,7 +93,7 @@ export const SEGMENT_INDEX_FIXED_BYTES: number = alignUp(
 
 /** At most what the index of a segment grows by with a frame of `stream`. */
 export function indexFrameBytesMax(stream: string): number {
-  return ENTRY.bytes + 8 + 3 * stream.length;
+  return INDEX_ENTRY_BYTES + 8 + 3 * stream.length;
 }
 
 /** The record, as whole sectors. */
@@ -100,7 +101,8 @@ export function encodeSegmentIndex(index: SegmentIndexToWrite): Uint8Array {
   const streams = [...index.streams];
   let bytes = RECORD_HEADER_BYTES + FIXED_BYTES + frontiersBytesMax(index.frontiers);
   for (const tombstone of index.tombstones) bytes += tombstoneBytesMax(tombstone);
-  for (const { stream, entries } of streams) bytes += 8 + 3 * stream.length + ENTRY.bytes * entries.length;
+  for (const { stream, entries } of streams)
+    bytes += 8 + 3 * stream.length + INDEX_ENTRY_BYTES * entries.length;
   const sectors = new Uint8Array(alignUp(bytes, SECTOR_BYTES));
   const view = viewOf(sectors);
   const start = RECORD_HEADER_BYTES;
@@ -112,15 +114,15 @@ export function encodeSegmentIndex(index: SegmentIndexToWrite): Uint8Array {
   view.setUint32(start + AT.streams, streams.length, true);
   view.setUint32(start + AT.frontiers, index.frontiers.size, true);
   view.setUint32(start + AT.tombstones, index.tombstones.length, true);
-  view.setUint32(start + AT.entryBytes, ENTRY.bytes, true);
+  view.setUint32(start + AT.entryBytes, INDEX_ENTRY_BYTES, true);
   let at = writeFrontiers(sectors, view, start + FIXED_BYTES, index.frontiers);
   at = writeTombstones(sectors, view, at, index.tombstones);
   for (const { stream, entries } of streams) {
     view.setUint32(at, entries.length, true);
     at = writeText(sectors, view, at + 4, stream);
     for (const entry of entries) {
-      writeEntry(view, at, entry);
-      at += ENTRY.bytes;
+      writeIndexEntry(view, at, entry);
+      at += INDEX_ENTRY_BYTES;
     }
   }
   const length = at - RECORD_HEADER_BYTES;
@@ -138,14 +140,6 @@ export function encodeSegmentIndex(index: SegmentIndexToWrite): Uint8Array {
   return sectors.subarray(0, alignUp(at, SECTOR_BYTES));
 }
 
-function writeEntry(view: DataView, at: number, entry: CheckpointLocation): void {
-  view.setBigUint64(at + ENTRY.sequence, entry.sequence, true);
-  putCounter(view, at + ENTRY.origin, entry.origin);
-  putCounter(view, at + ENTRY.generation, entry.generation);
-  view.setUint32(at + ENTRY.position, entry.position / RECORD_ALIGN, true);
-  view.setUint32(at + ENTRY.length, entry.length, true);
-}
-
 /** The INDEX record of lap `lap` at `position`; undefined when none is there that verifies. */
 export function readSegmentIndex(
   reader: SegmentReader,
@@ -161,9 +155,9 @@ export function readSegmentIndex(
   const start = reader.load(position, RECORD_HEADER_BYTES + header.length) + RECORD_HEADER_BYTES;
   const payload = reader.bytes.subarray(start, start + header.length);
   const checksum = (BigInt(header.payloadHigh) << 32n) | BigInt(header.payloadLow);
-  if (xxh64(payload) !== checksum) return undefined;
+  if (kernelXxh64(payload) !== checksum) return undefined;
   const view = viewOf(payload);
-  if (view.getUint32(AT.entryBytes, true) !== ENTRY.bytes) return undefined;
+  if (view.getUint32(AT.entryBytes, true) !== INDEX_ENTRY_BYTES) return undefined;
   return { ...readIndex(payload, view, segment), generation: header.generation };
 }
 
@@ -171,7 +165,7 @@ function readIndex(
   payload: Uint8Array,
   view: DataView,
   segment: number,
-): SegmentIndex & Pick<FoundSegmentIndex, 'visitEntries'> {
+): SegmentIndex & Pick<FoundSegmentIndex, 'visitStreams'> {
   const cursor = new ByteCursor({
     bytes: payload,
     start: FIXED_BYTES,
@@ -181,13 +175,11 @@ function readIndex(
   const frontiers = readFrontiers(cursor, view.getUint32(AT.frontiers, true));
   const tombstones = readTombstones(cursor, view, view.getUint32(AT.tombstones, true));
   const streams = view.getUint32(AT.streams, true);
-  const visitEntries: FoundSegmentIndex['visitEntries'] = (visit) => {
+  const visitStreams: FoundSegmentIndex['visitStreams'] = (visit) => {
     for (let i = 0; i < streams; i++) {
-      const entries = cursor.u32('a count');
+      const count = cursor.u32('a count');
       const stream = readText(cursor);
-      for (let entry = 0; entry < entries; entry++) {
-        visit(stream, readEntry(view, cursor.take(ENTRY.bytes, 'an entry'), segment));
-      }
+      visit(stream, { segment, view, start: cursor.take(INDEX_ENTRY_BYTES * count, 'entries'), count });
     }
   };
   return {
@@ -198,17 +190,6 @@ function readIndex(
     carryCommit: getCounter(view, AT.carryCommit),
     frontiers,
     tombstones,
-    visitEntries,
-  };
-}
-
-function readEntry(view: DataView, at: number, segment: number): CheckpointLocation {
-  return {
-    sequence: view.getBigUint64(at + ENTRY.sequence, true),
-    origin: getCounter(view, at + ENTRY.origin),
-    segment,
-    position: view.getUint32(at + ENTRY.position, true) * RECORD_ALIGN,
-    length: view.getUint32(at + ENTRY.length, true),
-    generation: getCounter(view, at + ENTRY.generation),
+    visitStreams,
   };
 }

@@ -1,6 +1,7 @@
 /** The indexes of segments, by which an opening knows them without a scan. */
 import type { FileSystem } from '../file-system.ts';
 import type { DirectoryOnDisk, SegmentOnDisk } from './directory.ts';
+import { takeKernelBuffer } from './kernel-buffer.ts';
 import { type FoundSegmentIndex, readSegmentIndex } from './segment-index.ts';
 import { SegmentReader, SKIM_WINDOW_BYTES } from './segment-reader.ts';
 
@@ -32,7 +33,9 @@ export class SegmentIndexes {
     const position = this.positionOf(segment);
     if (position === 0) return undefined;
     const { handle, size, id, lap } = segment;
-    const reader = new SegmentReader({ fileSystem: this.input.fileSystem, handle, size }, SKIM_WINDOW_BYTES);
+    const { fileSystem } = this.input;
+    // Whoever asks is done with one index before it asks for the next.
+    const reader = new SegmentReader({ fileSystem, handle, size }, SKIM_WINDOW_BYTES, takeKernelBuffer);
     const index = readSegmentIndex(reader, { position, segment: id, lap });
     return index !== undefined && index.lastCommit === this.lastCommitOf(segment) ? index : 'damaged';
   }

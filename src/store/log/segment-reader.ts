@@ -33,17 +33,23 @@ export class SegmentReader {
   view: DataView;
   private words: Uint32Array;
   private readonly file: SegmentFile;
+  private readonly allocate: (length: number) => Uint8Array;
   /** The part of the segment that `bytes` hold. */
   private start = 0;
   private end = 0;
 
-  constructor(file: SegmentFile, windowBytes = SCAN_WINDOW_BYTES) {
+  /** `allocate` makes the buffer, and a larger one in its place; on a multiple of four. */
+  constructor(
+    file: SegmentFile,
+    windowBytes = SCAN_WINDOW_BYTES,
+    allocate: (length: number) => Uint8Array = (length) => new Uint8Array(length),
+  ) {
     this.file = file;
     this.size = file.size;
-    const bytes = new Uint8Array(windowBytes);
-    this.bytes = bytes;
-    this.view = viewOf(bytes);
-    this.words = new Uint32Array(bytes.buffer);
+    this.allocate = allocate;
+    this.bytes = allocate(windowBytes);
+    this.view = viewOf(this.bytes);
+    this.words = wordsOf(this.bytes);
   }
 
   /**
@@ -71,13 +77,17 @@ export class SegmentReader {
 
   private fill(position: number, length: number): void {
     if (length > this.bytes.length) {
-      this.bytes = new Uint8Array(alignUp(length, 4096));
+      this.bytes = this.allocate(alignUp(length, 4096));
       this.view = viewOf(this.bytes);
-      this.words = new Uint32Array(this.bytes.buffer);
+      this.words = wordsOf(this.bytes);
     }
     const wanted = Math.min(this.bytes.length, this.size - position);
     readSegmentOnDisk(this.file, this.bytes.subarray(0, wanted), position);
     this.start = position;
     this.end = position + wanted;
   }
+}
+
+function wordsOf({ buffer, byteOffset, length }: Uint8Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, length >>> 2);
 }

@@ -1,11 +1,15 @@
 /** Verifies the newest checkpoints of segments of which an opening has read only the index. */
-import { readFooterChecksum, verifyFrame } from '../../codec/frame.ts';
+import { FOOTER_CHECKSUM, FRAME_FOOTER_BYTES, verifyFrameAt } from '../../codec/frame.ts';
 import type { FileSystem } from '../file-system.ts';
 import type { CheckpointIndex, CheckpointLocation } from './checkpoint-index.ts';
 import type { SegmentOnDisk } from './directory.ts';
+import { kernelXxh64Into, takeKernelBuffer } from './kernel-buffer.ts';
 import { recordFootprint } from './layout.ts';
 import { decodeRecordHeader, RECORD_HEADER_BYTES, RECORD_KIND } from './record.ts';
 import { SegmentReader } from './segment-reader.ts';
+
+/** Several frames of a megabyte at once. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
 
 export interface RecoveredIndex {
   readonly fileSystem: FileSystem;
@@ -24,31 +28,32 @@ export function areNewestGood(
     if (segment?.id !== place.segment || reader === undefined) {
       segment = live.find(({ id }) => id === place.segment);
       if (segment === undefined) return false;
-      reader = new SegmentReader({ fileSystem, handle: segment.handle, size: segment.size });
+      const file = { fileSystem, handle: segment.handle, size: segment.size };
+      reader = new SegmentReader(file, WINDOW_BYTES, takeKernelBuffer);
     }
     if (!isGood(reader, segment.lap, place)) return false;
   }
   return true;
 }
 
-function isGood(
-  reader: SegmentReader,
-  lap: number,
-  { position, length, sequence, origin }: CheckpointLocation,
-): boolean {
-  if (position + recordFootprint(length) > reader.size) return false;
+function isGood(reader: SegmentReader, lap: number, place: CheckpointLocation): boolean {
+  const { position, length, sequence, origin } = place;
+  if (length < FRAME_FOOTER_BYTES || position + recordFootprint(length) > reader.size) return false;
   const at = reader.load(position, RECORD_HEADER_BYTES + length);
+  const { bytes, view } = reader;
   // An earlier lap may have left a frame there that verifies; the header says of which lap it is.
-  const header = decodeRecordHeader(reader.bytes, reader.view, at, lap);
+  const header = decodeRecordHeader(bytes, view, at, lap, kernelXxh64Into);
   if (header?.kind !== RECORD_KIND.frame || header.length !== length || header.origin !== origin)
     return false;
   const start = at + RECORD_HEADER_BYTES;
-  const frame = reader.bytes.subarray(start, start + length);
-  const expected = (BigInt(header.payloadHigh) << 32n) | BigInt(header.payloadLow);
-  if (readFooterChecksum(frame) !== expected || reader.view.getBigUint64(start, true) !== sequence)
-    return false;
+  const checksum = start + length - FRAME_FOOTER_BYTES + FOOTER_CHECKSUM;
+  const isThisOne =
+    view.getUint32(checksum, true) === header.payloadLow &&
+    view.getUint32(checksum + 4, true) === header.payloadHigh &&
+    view.getBigUint64(start, true) === sequence;
+  if (!isThisOne) return false;
   try {
-    verifyFrame(frame);
+    verifyFrameAt(bytes, view, { start, length, sumInto: kernelXxh64Into });
     return true;
   } catch {
     // Whatever is wrong with it, a scan will say.

@@ -1,0 +1,35 @@
+/** Where a checkpoint is, as an INDEX record says it. See FORMAT.md. */
+import type { CheckpointLocation } from './checkpoint-index.ts';
+import { getCounter, putCounter, RECORD_ALIGN } from './layout.ts';
+
+export const INDEX_ENTRY_BYTES = 32;
+const AT = { sequence: 0, origin: 8, generation: 16, position: 24, length: 28 } as const;
+
+/** Entries of one stream in one segment, from the newest to the oldest. */
+export interface StoredEntries {
+  readonly segment: number;
+  readonly view: DataView;
+  /** Where in `view` the first one is. */
+  readonly start: number;
+  readonly count: number;
+}
+
+export function writeIndexEntry(view: DataView, at: number, entry: CheckpointLocation): void {
+  view.setBigUint64(at + AT.sequence, entry.sequence, true);
+  putCounter(view, at + AT.origin, entry.origin);
+  putCounter(view, at + AT.generation, entry.generation);
+  view.setUint32(at + AT.position, entry.position / RECORD_ALIGN, true);
+  view.setUint32(at + AT.length, entry.length, true);
+}
+
+export function readIndexEntry({ view, start, segment }: StoredEntries, i: number): CheckpointLocation {
+  const at = start + INDEX_ENTRY_BYTES * i;
+  return {
+    sequence: view.getBigUint64(at + AT.sequence, true),
+    origin: getCounter(view, at + AT.origin),
+    segment,
+    position: view.getUint32(at + AT.position, true) * RECORD_ALIGN,
+    length: view.getUint32(at + AT.length, true),
+    generation: getCounter(view, at + AT.generation),
+  };
+}

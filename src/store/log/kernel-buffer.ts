@@ -1,0 +1,63 @@
+/**
+ * A buffer in which the kernel computes checksums, ten times as fast as plain TypeScript does. There is one for a
+ * thread, since shared memory is given back late: who takes it must be done with it before anybody else takes it,
+ * and so never yields in between.
+ */
+import { xxh64Into } from '../../codec/xxh64.ts';
+import { Kernel } from '../../kernel/kernel.ts';
+
+const PAGE_BYTES = 65_536;
+/** More are taken from ordinary memory, and summed in TypeScript. */
+const LENGTH_MAX = 64 * 1024 * 1024;
+/** Where the kernel puts a checksum; what is taken begins behind it. */
+const SUM = 0;
+const START = 64;
+
+class KernelBuffer {
+  private readonly memory = new WebAssembly.Memory({
+    initial: 1,
+    maximum: 1 + LENGTH_MAX / PAGE_BYTES,
+    shared: true,
+  });
+  private readonly kernel = new Kernel(this.memory);
+  private readonly sum = new Uint32Array(this.memory.buffer, SUM, 2);
+
+  take(length: number): Uint8Array {
+    const missing = START + length - this.memory.buffer.byteLength;
+    if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE_BYTES));
+    return new Uint8Array(this.memory.buffer, START, length);
+  }
+
+  holds(bytes: Uint8Array): boolean {
+    return (bytes.buffer as ArrayBufferLike) === this.memory.buffer;
+  }
+
+  xxh64Into(bytes: Uint8Array, start: number, end: number, out: Uint32Array): void {
+    this.kernel.checksum(SUM, bytes.byteOffset + start, end - start);
+    out[0] = this.sum[0] as number;
+    out[1] = this.sum[1] as number;
+  }
+}
+
+let ofThread: KernelBuffer | undefined;
+
+/** The buffer of the thread, at `length` bytes; what was taken before is not to be used any more. */
+export function takeKernelBuffer(length: number): Uint8Array {
+  if (length > LENGTH_MAX) return new Uint8Array(length);
+  ofThread ??= new KernelBuffer();
+  return ofThread.take(length);
+}
+
+/** As `xxh64Into` of the codec; by the kernel if the bytes lie in its buffer. The range must lie within them. */
+export function kernelXxh64Into(bytes: Uint8Array, start: number, end: number, out: Uint32Array): void {
+  if (ofThread?.holds(bytes) === true) ofThread.xxh64Into(bytes, start, end, out);
+  else xxh64Into(bytes, start, end, out);
+}
+
+const result = new Uint32Array(2);
+
+/** XXH64 of all of `bytes`, by the kernel if they lie in its buffer. */
+export function kernelXxh64(bytes: Uint8Array): bigint {
+  kernelXxh64Into(bytes, 0, bytes.length, result);
+  return (BigInt(result[1] as number) << 32n) | BigInt(result[0] as number);
+}
