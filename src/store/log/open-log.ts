@@ -208,10 +208,7 @@ function repair({ ports, directory }: Opening, onDisk: DirectoryOnDisk, recovere
 
 /** What the index of the head takes at most for what is in it already. */
 function headIndexBytes({ index, live, headTombstones }: RecoveredLog): number {
-  let bytes = 0;
-  for (const { stream, entries } of index.streamsIn(live.at(-1)?.id ?? -1)) {
-    bytes += entries.length * indexFrameBytesMax(stream);
-  }
+  let bytes = index.sumIn(live.at(-1)?.id ?? -1, indexFrameBytesMax);
   for (const tombstone of headTombstones) bytes += tombstoneBytesMax(tombstone);
   return bytes;
 }

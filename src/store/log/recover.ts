@@ -235,7 +235,7 @@ class Recovery {
     this.appendAt = this.appendAt === undefined ? undefined : found.end;
     // What lives in the segment came after them, and would be pushed out by what they remove.
     for (const tombstone of tombstones) this.remove(tombstone);
-    found.visitStreams((stream, entries) => this.index.load(stream, entries));
+    this.index.load(segment.id, found.entriesMax, found.visitStreams);
   }
 
   private remove(tombstone: Tombstone): void {

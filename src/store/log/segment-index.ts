@@ -10,7 +10,6 @@ import {
   type Frontiers,
   frontiersBytesMax,
   readFrontiers,
-  readText,
   readTombstones,
   type Tombstone,
   tombstoneBytesMax,
@@ -68,6 +67,8 @@ export interface SegmentIndexToWrite extends SegmentIndex {
 
 export interface FoundSegmentIndex extends SegmentIndex {
   readonly generation: number;
+  /** At most so many entries. */
+  readonly entriesMax: number;
   /** Calls back for every stream; to be called once, before the reader is used for anything else. */
   readonly visitStreams: (visit: (stream: string, entries: StoredEntries) => void) => void;
 }
@@ -143,7 +144,7 @@ export function encodeSegmentIndex(index: SegmentIndexToWrite): Uint8Array {
 /** The INDEX record of lap `lap` at `position`; undefined when none is there that verifies. */
 export function readSegmentIndex(
   reader: SegmentReader,
-  { position, segment, lap }: { readonly position: number; readonly segment: number; readonly lap: number },
+  { position, lap }: { readonly position: number; readonly lap: number },
 ): FoundSegmentIndex | undefined {
   const { size } = reader;
   if (position % RECORD_ALIGN !== 0 || position + RECORD_HEADER_BYTES > size) return undefined;
@@ -158,14 +159,13 @@ export function readSegmentIndex(
   if (kernelXxh64(payload) !== checksum) return undefined;
   const view = viewOf(payload);
   if (view.getUint32(AT.entryBytes, true) !== INDEX_ENTRY_BYTES) return undefined;
-  return { ...readIndex(payload, view, segment), generation: header.generation };
+  return { ...readIndex(payload, view), generation: header.generation };
 }
 
 function readIndex(
   payload: Uint8Array,
   view: DataView,
-  segment: number,
-): SegmentIndex & Pick<FoundSegmentIndex, 'visitStreams'> {
+): SegmentIndex & Pick<FoundSegmentIndex, 'entriesMax' | 'visitStreams'> {
   const cursor = new ByteCursor({
     bytes: payload,
     start: FIXED_BYTES,
@@ -176,10 +176,14 @@ function readIndex(
   const tombstones = readTombstones(cursor, view, view.getUint32(AT.tombstones, true));
   const streams = view.getUint32(AT.streams, true);
   const visitStreams: FoundSegmentIndex['visitStreams'] = (visit) => {
+    const names = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
     for (let i = 0; i < streams; i++) {
       const count = cursor.u32('a count');
-      const stream = readText(cursor);
-      visit(stream, { segment, view, start: cursor.take(INDEX_ENTRY_BYTES * count, 'entries'), count });
+      const length = cursor.u32('the length of a name');
+      const name = cursor.take(length, 'a name');
+      // The checksum was right, so it is the UTF-8 that was written; this makes a flat string, quick to look up.
+      const stream = names.toString('utf8', name, name + length);
+      visit(stream, { view, start: cursor.take(INDEX_ENTRY_BYTES * count, 'entries'), count });
     }
   };
   return {
@@ -190,6 +194,7 @@ function readIndex(
     carryCommit: getCounter(view, AT.carryCommit),
     frontiers,
     tombstones,
+    entriesMax: Math.floor(cursor.left() / INDEX_ENTRY_BYTES),
     visitStreams,
   };
 }

@@ -32,11 +32,11 @@ export class SegmentIndexes {
   private read(segment: SegmentOnDisk): KnownIndex {
     const position = this.positionOf(segment);
     if (position === 0) return undefined;
-    const { handle, size, id, lap } = segment;
+    const { handle, size, lap } = segment;
     const { fileSystem } = this.input;
     // Whoever asks is done with one index before it asks for the next.
     const reader = new SegmentReader({ fileSystem, handle, size }, SKIM_WINDOW_BYTES, takeKernelBuffer);
-    const index = readSegmentIndex(reader, { position, segment: id, lap });
+    const index = readSegmentIndex(reader, { position, lap });
     return index !== undefined && index.lastCommit === this.lastCommitOf(segment) ? index : 'damaged';
   }
 

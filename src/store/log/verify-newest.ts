@@ -1,7 +1,7 @@
 /** Verifies the newest checkpoints of segments of which an opening has read only the index. */
 import { FOOTER_CHECKSUM, FRAME_FOOTER_BYTES, verifyFrameAt } from '../../codec/frame.ts';
 import type { FileSystem } from '../file-system.ts';
-import type { CheckpointIndex, CheckpointLocation } from './checkpoint-index.ts';
+import type { CheckpointIndex, NewestEntry } from './checkpoint-index.ts';
 import type { SegmentOnDisk } from './directory.ts';
 import { kernelXxh64Into, takeKernelBuffer } from './kernel-buffer.ts';
 import { recordFootprint } from './layout.ts';
@@ -22,22 +22,16 @@ export function areNewestGood(
   { fileSystem, index, live }: RecoveredIndex,
   segments: ReadonlySet<number>,
 ): boolean {
-  let reader: SegmentReader | undefined;
-  let segment: SegmentOnDisk | undefined;
-  for (const place of index.newestIn(segments)) {
-    if (segment?.id !== place.segment || reader === undefined) {
-      segment = live.find(({ id }) => id === place.segment);
-      if (segment === undefined) return false;
-      const file = { fileSystem, handle: segment.handle, size: segment.size };
-      reader = new SegmentReader(file, WINDOW_BYTES, takeKernelBuffer);
-    }
-    if (!isGood(reader, segment.lap, place)) return false;
+  for (const { id, handle, size, lap } of live) {
+    if (!segments.has(id)) continue;
+    const reader = new SegmentReader({ fileSystem, handle, size }, WINDOW_BYTES, takeKernelBuffer);
+    for (const entry of index.newestIn(id)) if (!isGood(reader, lap, entry)) return false;
   }
   return true;
 }
 
-function isGood(reader: SegmentReader, lap: number, place: CheckpointLocation): boolean {
-  const { position, length, sequence, origin } = place;
+function isGood(reader: SegmentReader, lap: number, entry: NewestEntry): boolean {
+  const { position, length, sequenceLow, sequenceHigh, origin } = entry;
   if (length < FRAME_FOOTER_BYTES || position + recordFootprint(length) > reader.size) return false;
   const at = reader.load(position, RECORD_HEADER_BYTES + length);
   const { bytes, view } = reader;
@@ -50,7 +44,8 @@ function isGood(reader: SegmentReader, lap: number, place: CheckpointLocation): 
   const isThisOne =
     view.getUint32(checksum, true) === header.payloadLow &&
     view.getUint32(checksum + 4, true) === header.payloadHigh &&
-    view.getBigUint64(start, true) === sequence;
+    view.getUint32(start, true) === sequenceLow &&
+    view.getUint32(start + 4, true) === sequenceHigh;
   if (!isThisOne) return false;
   try {
     verifyFrameAt(bytes, view, { start, length, sumInto: kernelXxh64Into });
