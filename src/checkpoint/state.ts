@@ -1,4 +1,5 @@
 /** The state of one stream at one sequence: everything that a restart needs. */
+import { type InspectOptions, inspect } from 'node:util';
 import { encodeBody } from '../codec/body.ts';
 import { requireBytes } from '../codec/cursor.ts';
 import { type DecodedBody, decodeBody } from '../codec/decode-body.ts';
@@ -6,9 +7,19 @@ import { u64 } from '../codec/u64.ts';
 import { requireText } from '../codec/utf8.ts';
 import { TidemarkError } from '../error.ts';
 import { CheckpointId } from './id.ts';
+import { inspectModel } from './inspection.ts';
 
 /** Stands for the empty map of those who did not ask for it; equal to one, and never given out. */
 const NOT_ASKED_FOR = new Map<string, never>();
+
+/**
+ * Keys of what has an accessor. Symbols, so that only the model has names; not private names, so that states that say
+ * different things are not equal to `deepStrictEqual` and `toEqual`.
+ */
+const WATERMARK_NS = Symbol('watermarkNs');
+const EVENT_COUNT = Symbol('eventCount');
+const OPERATOR_VERSIONS = Symbol('operatorVersions');
+const METADATA = Symbol('metadata');
 
 export class CheckpointState {
   readonly id: CheckpointId;
@@ -19,10 +30,10 @@ export class CheckpointState {
   readonly operatorStates: Map<string, Uint8Array>;
   /** The next offset to read from each source, by the source's name. */
   readonly sourceOffsets: Map<string, bigint>;
-  private versions: Map<string, number> = NOT_ASKED_FOR;
-  private remarks: Map<string, string> = NOT_ASKED_FOR;
-  private watermark: bigint;
-  private events: bigint;
+  private [OPERATOR_VERSIONS]: Map<string, number> = NOT_ASKED_FOR;
+  private [METADATA]: Map<string, string> = NOT_ASKED_FOR;
+  private [WATERMARK_NS]: bigint;
+  private [EVENT_COUNT]: bigint;
 
   /**
    * `body` is for those who decode: what the state says, taken over as it is.
@@ -35,8 +46,8 @@ export class CheckpointState {
     this.id = id;
     this.operatorStates = body?.operatorStates ?? new Map();
     this.sourceOffsets = body?.sourceOffsets ?? new Map();
-    this.watermark = body?.watermarkNs ?? 0n;
-    this.events = body?.eventCount ?? 0n;
+    this[WATERMARK_NS] = body?.watermarkNs ?? 0n;
+    this[EVENT_COUNT] = body?.eventCount ?? 0n;
   }
 
   /**
@@ -44,34 +55,34 @@ export class CheckpointState {
    * frames; the seed format has no room for it.
    */
   get operatorVersions(): Map<string, number> {
-    if (this.versions === NOT_ASKED_FOR) this.versions = new Map();
-    return this.versions;
+    if (this[OPERATOR_VERSIONS] === NOT_ASKED_FOR) this[OPERATOR_VERSIONS] = new Map();
+    return this[OPERATOR_VERSIONS];
   }
 
   /** Anything else worth keeping. Kept by frames; the seed format has no room for it. */
   get metadata(): Map<string, string> {
-    if (this.remarks === NOT_ASKED_FOR) this.remarks = new Map();
-    return this.remarks;
+    if (this[METADATA] === NOT_ASKED_FOR) this[METADATA] = new Map();
+    return this[METADATA];
   }
 
   /** The greatest event time processed, in nanoseconds since the Unix epoch. */
   get watermarkNs(): bigint {
-    return this.watermark;
+    return this[WATERMARK_NS];
   }
 
   /** @throws ERR_TIDEMARK_INVALID_ARGUMENT for anything but an unsigned 64-bit integer */
   set watermarkNs(value: bigint | number) {
-    this.watermark = u64(value, 'watermarkNs');
+    this[WATERMARK_NS] = u64(value, 'watermarkNs');
   }
 
   /** Events that the state includes. */
   get eventCount(): bigint {
-    return this.events;
+    return this[EVENT_COUNT];
   }
 
   /** @throws ERR_TIDEMARK_INVALID_ARGUMENT for anything but an unsigned 64-bit integer */
   set eventCount(value: bigint | number) {
-    this.events = u64(value, 'eventCount');
+    this[EVENT_COUNT] = u64(value, 'eventCount');
   }
 
   /**
@@ -115,5 +126,22 @@ export class CheckpointState {
     requireBytes(data, 'data');
     const body = decodeBody(data);
     return new CheckpointState(new CheckpointId(streamId, body.sequence), body);
+  }
+
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    const { id, operatorStates, sourceOffsets, watermarkNs, eventCount } = this;
+    // Without making the maps that nobody has asked for.
+    const operatorVersions = this[OPERATOR_VERSIONS];
+    const metadata = this[METADATA];
+    const model = {
+      id,
+      operatorStates,
+      operatorVersions,
+      sourceOffsets,
+      watermarkNs,
+      eventCount,
+      metadata,
+    };
+    return inspectModel('CheckpointState', model, depth, options);
   }
 }

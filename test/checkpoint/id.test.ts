@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { describe, expect, test, vi } from 'vitest';
 import { CheckpointId } from '../../src/checkpoint/id.ts';
 
@@ -29,6 +30,14 @@ describe('CheckpointId', () => {
     expect(asked.createdAt).toBe(asked.createdAt);
     expect(asked).toEqual(new CheckpointId('s', 1, new Date(5)));
     expect(asked).not.toEqual(new CheckpointId('s', 1, new Date(6)));
+  });
+
+  test('has no names but those of the model', () => {
+    const id = new CheckpointId('s', 1, new Date(5));
+    expect(Object.keys(id)).toEqual(['streamId', 'sequence']);
+    expect(inspect(id)).toBe(
+      "CheckpointId { streamId: 's', sequence: 1n, createdAt: 1970-01-01T00:00:00.005Z }",
+    );
   });
 
   test('keeps the time of its making, not that of the question', () => {

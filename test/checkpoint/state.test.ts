@@ -1,3 +1,5 @@
+import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { CheckpointId } from '../../src/checkpoint/id.ts';
 import { CheckpointState } from '../../src/checkpoint/state.ts';
@@ -102,6 +104,38 @@ describe('CheckpointState', () => {
     expect(other.metadata).toEqual(new Map());
     other.operatorVersions.set('tides', 1);
     expect(other).not.toEqual(new CheckpointState(id));
+  });
+
+  test('has no names but those of the model, and is not equal to one that says something else', () => {
+    const id = new CheckpointId('harbour', 1, new Date(5));
+    const original = new CheckpointState(id);
+    expect(Object.keys(original)).toEqual(['id', 'operatorStates', 'sourceOffsets']);
+    expect(Object.keys(structuredClone(original))).toEqual(['id', 'operatorStates', 'sourceOffsets']);
+    for (const field of ['watermarkNs', 'eventCount'] as const) {
+      const other = new CheckpointState(id);
+      assert.deepEqual(other, original);
+      other[field] = 1n;
+      expect(other).not.toEqual(original);
+      assert.notDeepEqual(other, original);
+    }
+  });
+
+  test('is shown by what it says', () => {
+    const original = new CheckpointState(new CheckpointId('harbour', 1, new Date(5)));
+    original.watermarkNs = 7;
+    original.eventCount = 3n;
+    original.setOperatorState('tides', Uint8Array.of(7, 8));
+    original.operatorVersions.set('tides', 2);
+    original.setSourceOffset('ais', 5);
+    expect(inspect(original, { breakLength: Infinity, compact: 10 })).toBe(
+      'CheckpointState { ' +
+        "id: CheckpointId { streamId: 'harbour', sequence: 1n, createdAt: 1970-01-01T00:00:00.005Z }, " +
+        "operatorStates: Map(1) { 'tides' => Uint8Array(2) [ 7, 8 ] }, " +
+        "operatorVersions: Map(1) { 'tides' => 2 }, sourceOffsets: Map(1) { 'ais' => 5n }, " +
+        'watermarkNs: 7n, eventCount: 3n, metadata: Map(0) {} }',
+    );
+    expect(inspect([original], { depth: 0 })).toBe('[ [CheckpointState] ]');
+    expect(inspect([[original]], { depth: null })).toContain('[ 7, 8 ]');
   });
 
   test('of the same bytes twice are two, with maps and bytes of their own', () => {
