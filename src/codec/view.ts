@@ -102,12 +102,14 @@ export class CheckpointView {
    * @throws ERR_TIDEMARK_INVALID_ARGUMENT when `name` has an unpaired surrogate
    */
   operator(name: string): Uint8Array | undefined {
-    if (this.operatorCount === 0) return undefined;
     const at = this.space.findState(this.start, this.bodyEnd, name, this.layout);
     return at === 0 ? undefined : this.state(at);
   }
 
-  /** Version of the state of the operator `name`; undefined if there is none. */
+  /**
+   * Version of the state of the operator `name`; undefined if there is none.
+   * @throws ERR_TIDEMARK_INVALID_ARGUMENT when `name` has an unpaired surrogate
+   */
   operatorVersion(name: string): number | undefined {
     const state = this.space.findState(this.start, this.bodyEnd, name, this.layout);
     if (state === 0) return undefined;
@@ -129,9 +131,11 @@ export class CheckpointView {
     }
   }
 
-  /** The next offset to read from the source `name`; undefined if it is not known. */
+  /**
+   * The next offset to read from the source `name`; undefined if it is not known.
+   * @throws ERR_TIDEMARK_INVALID_ARGUMENT when `name` has an unpaired surrogate
+   */
   sourceOffset(name: string): bigint | undefined {
-    if (this.sourceCount === 0) return undefined;
     const at = this.space.findOffset(this.firstSource, this.bodyEnd, name, this.layout);
     return at === 0 ? undefined : this.space.view.getBigUint64(at, true);
   }

@@ -59,6 +59,21 @@ describe('CheckpointView', () => {
     }
   });
 
+  test.each([
+    ['without entries', new CheckpointState(new CheckpointId('harbour', 1))],
+    ['with entries', sample()],
+  ])('refuses names that are not well-formed, of a frame %s', (_, state) => {
+    const view = viewFrame(encodeFrame(state));
+    for (const name of ['\ud800', 7 as unknown as string]) {
+      for (const ask of [
+        () => view.operator(name),
+        () => view.operatorVersion(name),
+        () => view.sourceOffset(name),
+      ])
+        expect(ask).toThrow(expect.objectContaining({ code: 'ERR_TIDEMARK_INVALID_ARGUMENT' }));
+    }
+  });
+
   test('does not copy operators, and a state made from it does', () => {
     const frame = encodeFrame(sample());
     const view = viewFrame(frame);
