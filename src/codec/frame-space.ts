@@ -8,9 +8,10 @@ import { OPERATORS_AT, TEXT_HEAD_BYTES } from './frame-parts.ts';
 import { encodeUtf8 } from './utf8.ts';
 
 const OFFSET_BYTES = 8;
-/** UTF-8 of names asked for before; names recur. */
+/** UTF-8 of names asked for before; names recur. At most 1 MiB of it, so what is longer is encoded each time. */
 const keys = new Map<string, Uint8Array>();
 const KEYS_MAX = 4_096;
+const KEPT_KEY_BYTES_MAX = 256;
 
 /**
  * Positions count from the start of `u8`. A layout is a number that bodies have in common whose entries have the same
@@ -97,11 +98,11 @@ function endsWith(u8: Uint8Array, end: number, key: Uint8Array): boolean {
  * @throws ERR_TIDEMARK_INVALID_ARGUMENT when `name` has an unpaired surrogate
  */
 export function keyOf(name: string): Uint8Array {
-  let key = keys.get(name);
-  if (key === undefined) {
-    key = encodeUtf8(name, 'name');
-    if (keys.size >= KEYS_MAX) keys.clear();
-    keys.set(name, key);
-  }
+  const kept = keys.get(name);
+  if (kept !== undefined) return kept;
+  const key = encodeUtf8(name, 'name');
+  if (key.length > KEPT_KEY_BYTES_MAX) return key;
+  if (keys.size >= KEYS_MAX) keys.clear();
+  keys.set(name, key);
   return key;
 }
