@@ -9,6 +9,9 @@ import { viewFrameAt } from '../../src/memory/frame-view.ts';
 import { MAIN_BLOCK_BYTES, NAMES_AT, NAMES_BYTES } from '../../src/memory/layout.ts';
 import { type Random, seeded } from '../support/random.ts';
 
+/** Where in a known layout its number is. */
+const LAYOUT_NUMBER = 4;
+
 const memory = EngineMemory.reserve(2 ** 20);
 
 /** State i of every view is the four bytes of i, offset i is i. */
@@ -134,6 +137,32 @@ test('a view goes on finding its entries when frames of other layouts have been 
     expect(view.operator('a')?.[0]).toBe(i % 4 < 2 ? 1 : undefined);
     expect(view.sourceOffset('c')).toBe(i % 4 < 2 ? undefined : 2n);
   }
+});
+
+test('no two layouts have the same number, however many there were', () => {
+  const first = encodeFrame(stateOf({ a: 1, b: 2 }));
+  const second = encodeFrame(stateOf({ b: 1, c: 2, d: 3 }));
+  const third = encodeFrame(stateOf({ aaaa: 1, b: 3 }));
+  const fresh = EngineMemory.reserve(2 ** 20);
+  // The second time its layout is kept, the third time it is recognised.
+  const look = (frame: Uint8Array): CheckpointView => {
+    fresh.u8.set(frame, MAIN_BLOCK_BYTES);
+    for (let i = 0; i < 2; i++) viewFrameAt(fresh, MAIN_BLOCK_BYTES, frame.length);
+    return viewFrameAt(fresh, MAIN_BLOCK_BYTES, frame.length);
+  };
+  expect(look(first).operator('b')?.[0]).toBe(2);
+  expect(fresh.frames.checkedLayout).toBe(1);
+  // As if there had been so many layouts in between.
+  fresh.u32[(fresh.frames.knownLayout + LAYOUT_NUMBER) >>> 2] = 2 ** 32 - 2;
+  expect(look(second).operator('c')?.[0]).toBe(2);
+  expect(fresh.frames.checkedLayout).toBe(2 ** 32 - 1);
+  for (const frame of [first, third, first, third]) {
+    expect(look(frame).operator('b')?.[0]).toBe(frame === first ? 2 : 3);
+    expect(fresh.frames.checkedLayout).toBe(0);
+  }
+  // The last one that was kept goes on being recognised.
+  expect(look(second).operator('b')?.[0]).toBe(1);
+  expect(fresh.frames.checkedLayout).toBe(2 ** 32 - 1);
 });
 
 function stateOf(values: Readonly<Record<string, number>>): CheckpointState {

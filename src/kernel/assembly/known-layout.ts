@@ -72,6 +72,10 @@ export function remember(body: usize, length: usize, sourcesAt: usize, known: us
     store<u32>(known, <u32>length, OTHER_BYTES);
     return;
   }
+  // Readers keep what they found under the number for as long as they like, so none is given twice: when there are no
+  // more, all that is lost is that further layouts are not recognised.
+  const number = load<u32>(known, NUMBER) + 1;
+  if (number == 0) return;
   const operators = load<u32>(body, OPERATOR_COUNT);
   const sources = load<u32>(body + sourcesAt - 4);
   if (operators > ENTRIES_MAX || sources > ENTRIES_MAX || operators + sources > ENTRIES_MAX) return;
@@ -94,7 +98,6 @@ export function remember(body: usize, length: usize, sourcesAt: usize, known: us
     at += whole;
     entry += ENTRY_BYTES;
   }
-  const number = load<u32>(known, NUMBER) + 1;
   store<u32>(known, number, NUMBER);
   store<u32>(known, number, CURRENT);
   store<u32>(known, <u32>length, BODY_BYTES);
