@@ -23,10 +23,7 @@ const METADATA = Symbol('metadata');
 
 export class CheckpointState {
   readonly id: CheckpointId;
-  /**
-   * Bytes of each operator by its name. Of a state that was deserialized they may share a buffer, and begin there at a
-   * multiple of 8 bytes.
-   */
+  /** Bytes of each operator by its name. Of a state that was deserialized they may share a buffer. */
   readonly operatorStates: Map<string, Uint8Array>;
   /** The next offset to read from each source, by the source's name. */
   readonly sourceOffsets: Map<string, bigint>;
@@ -115,10 +112,9 @@ export class CheckpointState {
   }
 
   /**
-   * Reads a state in the seed format, created now. It copies, so `data` may change afterwards. Operator states
-   * of more than 64 bytes may lie with others in one buffer of up to 64 KiB, as those of a `Buffer` do: they are to be
-   * used by their own `byteOffset`, a multiple of 8, and `length`. Such a buffer is kept and sent as a whole, and cannot
-   * be transferred to another thread.
+   * Reads a state in the seed format, created now. It copies, so `data` may change afterwards. Copies of
+   * several states may lie in one buffer, as those of a `Buffer` do: they are to be used by their own
+   * `byteOffset` and `length`, and their buffer cannot be transferred to another thread.
    * @throws ERR_TIDEMARK_DESERIALIZATION naming the byte offset when `data` is cut short or malformed;
    * ERR_TIDEMARK_INVALID_ARGUMENT when `streamId` is not well-formed
    */

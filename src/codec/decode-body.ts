@@ -1,30 +1,29 @@
 /**
  * Decoding a body in the seed format into what no longer depends on the bytes that were read.
  *
- * - A short body is copied whole into a chunk, behind the states of others, and is decoded there.
- * - A longer one is decoded where it lies, and its states are copied into chunks in blocks.
- * - Once its length is known, a state in a chunk moves to where the one before it ends.
- * - The shortest states and the longest get arrays of their own.
+ * A buffer costs as much as copying tens of kilobytes into it, so states share buffers, like those of
+ * Node.js's Buffer:
+ * - A short body is copied whole into a chunk, behind other bodies, and is decoded there.
+ * - A longer one is decoded where it lies. Its states are copied in blocks, and long ones each into a
+ *   buffer of its own.
  *
- * So a state that is kept keeps at most 16 KiB of a body of up to 4 KiB, and 64 KiB of a longer one, besides itself.
+ * So a state that is kept keeps no more than one chunk or block besides itself. A shared buffer cannot be
+ * transferred to another thread, which would take all the states in it along.
  */
+import { markAsUntransferable } from 'node:worker_threads';
 import { TidemarkError } from '../error.ts';
 import { BODY_EVENT_COUNT, BODY_OPERATOR_COUNT, BODY_SEQUENCE, BODY_WATERMARK_NS } from './body.ts';
 import { requireBytes, viewOf } from './cursor.ts';
 import { NAME_BYTES_MAX, NameTable } from './name-table.ts';
-import { type Chunk, Chunks } from './state-chunks.ts';
 import { decodeUtf8 } from './utf8.ts';
 
-/** The least sizes at which making chunks does not show in the time that decoding takes. */
-const smallChunks = new Chunks(16_384);
-const largeChunks = new Chunks(65_536);
-
-/** V8 has arrays of up to so many bytes in its own heap: they cost no more than a place in a chunk. */
-const SMALL_STATE_BYTES_MAX = 64;
+const CHUNK_BYTES = 65_536;
+/** A quarter, so that little of a chunk is lost where the next body does not fit. */
+const CHUNKED_BODY_BYTES_MAX = CHUNK_BYTES / 4;
 /** A block is the states from one on, as many as fit. */
-const BLOCK_BYTES = largeChunks.bodyBytesMax;
+const BLOCK_BYTES = 65_536;
 /** A state of so many bytes begins no block. It would leave room for few others. */
-const LONE_STATE_BYTES_MIN = BLOCK_BYTES;
+const LONE_STATE_BYTES_MIN = BLOCK_BYTES / 4;
 /** Names of one thread that are recognised. */
 const NAME_SLOTS = 4_096;
 
@@ -39,27 +38,46 @@ export interface DecodedBody {
 }
 
 /**
- * Decodes a body in the seed format; states are copied, may share a buffer, and begin there at a multiple
- * of 8 bytes. Of entries with the same name the last one counts, a source section that is missing or cut inside its
- * count is empty, and bytes after the body are ignored.
+ * Decodes a body in the seed format; states are copied, and may share a buffer. Of entries with the same
+ * name the last one counts, a source section that is missing or cut inside its count is empty, and bytes
+ * after the body are ignored.
  * @throws ERR_TIDEMARK_DESERIALIZATION naming the byte offset
  */
 export function decodeBody(bytes: Uint8Array): DecodedBody {
   requireBytes(bytes, 'bytes');
   const { length } = bytes;
-  if (length > largeChunks.bodyBytesMax) {
-    // Not a Buffer, whose slices are no copies.
-    const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, length);
-    const chunk = largeChunks.current;
-    return new BodyDecoder(plain, { view: viewOf(plain), start: 0, length, chunk, copiedEnd: 0 }).decode();
+  if (length > CHUNKED_BODY_BYTES_MAX) {
+    const place = { view: viewOf(bytes), start: 0, length, copy: NO_COPY, copiedEnd: 0 };
+    return new BodyDecoder(bytes, place).decode();
   }
-  const chunk = (length <= smallChunks.bodyBytesMax ? smallChunks : largeChunks).withRoom(length);
-  const { view, used: start } = chunk;
-  // What of it is no state is written over by what comes next.
+  if (length > CHUNK_BYTES - chunk.used) chunk = new Chunk();
+  const { view, buffer: copy, used: start } = chunk;
   chunk.bytes.set(bytes, start);
-  const place = { view, start, length, chunk, copiedEnd: start + length };
-  return new BodyDecoder(chunk.bytes, place).decode();
+  const decoder = new BodyDecoder(chunk.bytes, { view, start, length, copy, copiedEnd: start + length });
+  const body = decoder.decode();
+  // What follows the body, and a body that is refused, is written over by the next one.
+  chunk.used = decoder.at;
+  return body;
 }
+
+class Chunk {
+  readonly buffer: ArrayBuffer;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  /** Up to here it holds bodies; their states are in use. */
+  used = 0;
+
+  constructor() {
+    // Bytes are written before they are read, so they need not be zero.
+    this.buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES).buffer as ArrayBuffer;
+    this.bytes = new Uint8Array(this.buffer);
+    this.view = new DataView(this.buffer);
+    markAsUntransferable(this.buffer);
+  }
+}
+
+const NO_COPY = new ArrayBuffer(0);
+let chunk = new Chunk();
 
 /** Where a body lies, by positions in the bytes that are read. */
 interface BodyPlace {
@@ -68,19 +86,19 @@ interface BodyPlace {
   readonly start: number;
   readonly length: number;
   /** Holds the bytes up to `copiedEnd`, at the same positions. */
-  readonly chunk: Chunk;
+  readonly copy: ArrayBuffer;
   readonly copiedEnd: number;
 }
 
 /** Steps like a `ByteCursor`, but is none: what that one keeps besides made decoding a small body a tenth slower. */
 class BodyDecoder {
-  private at: number;
+  at: number;
   private readonly bytes: Uint8Array;
   private readonly view: DataView;
   private readonly start: number;
   private readonly end: number;
   /** Holds the bytes up to `copiedEnd` that are still to be read, `shift` away from where they are read. */
-  private chunk: Chunk;
+  private copy: ArrayBuffer;
   private copiedEnd: number;
   private shift = 0;
 
@@ -90,20 +108,22 @@ class BodyDecoder {
     this.start = place.start;
     this.end = place.start + place.length;
     this.at = place.start;
-    this.chunk = place.chunk;
+    this.copy = place.copy;
     this.copiedEnd = place.copiedEnd;
   }
 
   decode(): DecodedBody {
     const { view } = this;
     const header = this.take(BODY_OPERATOR_COUNT, 'the header');
-    // Before the operators: their states may move there.
-    const sequence = view.getBigUint64(header + BODY_SEQUENCE, true);
-    const watermarkNs = view.getBigUint64(header + BODY_WATERMARK_NS, true);
-    const eventCount = view.getBigUint64(header + BODY_EVENT_COUNT, true);
     const operatorStates = this.operators();
     const sourceOffsets = this.sources();
-    return { sequence, watermarkNs, eventCount, operatorStates, sourceOffsets };
+    return {
+      sequence: view.getBigUint64(header + BODY_SEQUENCE, true),
+      watermarkNs: view.getBigUint64(header + BODY_WATERMARK_NS, true),
+      eventCount: view.getBigUint64(header + BODY_EVENT_COUNT, true),
+      operatorStates,
+      sourceOffsets,
+    };
   }
 
   private operators(): Map<string, Uint8Array> {
@@ -128,22 +148,23 @@ class BodyDecoder {
   }
 
   private state(start: number, length: number): Uint8Array {
-    if (length <= SMALL_STATE_BYTES_MAX) return this.bytes.slice(start, start + length);
     if (start + length > this.copiedEnd) {
-      if (length >= LONE_STATE_BYTES_MIN) return new Uint8Array(this.bytes.subarray(start, start + length));
+      if (length >= LONE_STATE_BYTES_MIN) return new Uint8Array(this.part(start, length));
       this.copyBlock(start);
     }
-    // Two lengths of 4 bytes lie in front of each state, more than are lost from one multiple of 8 to the next. So
-    // no state moves to what is still to be read.
-    return this.chunk.keep(start + this.shift, length);
+    return new Uint8Array(this.copy, start + this.shift, length);
   }
 
   private copyBlock(start: number): void {
-    const end = Math.min(start + BLOCK_BYTES, this.end);
-    this.chunk = largeChunks.withRoom(end - start);
-    this.chunk.bytes.set(this.bytes.subarray(start, end), this.chunk.used);
-    this.copiedEnd = end;
-    this.shift = this.chunk.used - start;
+    const block = new Uint8Array(this.part(start, Math.min(BLOCK_BYTES, this.end - start)));
+    this.copy = block.buffer;
+    this.copiedEnd = start + block.length;
+    this.shift = -start;
+    markAsUntransferable(this.copy);
+  }
+
+  private part(start: number, length: number): Uint8Array {
+    return new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + start, length);
   }
 
   private text(what: string): string {
