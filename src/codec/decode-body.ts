@@ -20,6 +20,9 @@ import { decodeUtf8 } from './utf8.ts';
 const CHUNK_BYTES = 65_536;
 /** A quarter, so that little of a chunk is lost where the next body does not fit. */
 const CHUNKED_BODY_BYTES_MAX = CHUNK_BYTES / 4;
+/** Bodies of up to so many bytes go to smaller chunks: the least in which making them does not show. */
+const SHORT_BODY_BYTES_MAX = 1_024;
+const SHORT_CHUNK_BYTES = 16_384;
 /** A block is the states from one on, as many as fit. */
 const BLOCK_BYTES = 65_536;
 /** A state of so many bytes begins no block. It would leave room for few others. */
@@ -50,7 +53,7 @@ export function decodeBody(bytes: Uint8Array): DecodedBody {
     const place = { view: viewOf(bytes), start: 0, length, copy: NO_COPY, copiedEnd: 0 };
     return new BodyDecoder(bytes, place).decode();
   }
-  if (length > CHUNK_BYTES - chunk.used) chunk = new Chunk();
+  const chunk = length <= SHORT_BODY_BYTES_MAX ? shortChunk(length) : longChunk(length);
   const { view, buffer: copy, used: start } = chunk;
   chunk.bytes.set(bytes, start);
   const decoder = new BodyDecoder(chunk.bytes, { view, start, length, copy, copiedEnd: start + length });
@@ -67,9 +70,9 @@ class Chunk {
   /** Up to here it holds bodies; their states are in use. */
   used = 0;
 
-  constructor() {
+  constructor(byteLength: number) {
     // Bytes are written before they are read, so they need not be zero.
-    this.buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES).buffer as ArrayBuffer;
+    this.buffer = Buffer.allocUnsafeSlow(byteLength).buffer as ArrayBuffer;
     this.bytes = new Uint8Array(this.buffer);
     this.view = new DataView(this.buffer);
     markAsUntransferable(this.buffer);
@@ -77,7 +80,20 @@ class Chunk {
 }
 
 const NO_COPY = new ArrayBuffer(0);
-let chunk = new Chunk();
+let short = new Chunk(SHORT_CHUNK_BYTES);
+let long = new Chunk(CHUNK_BYTES);
+
+/** A chunk with room for a short body. */
+function shortChunk(length: number): Chunk {
+  if (length > SHORT_CHUNK_BYTES - short.used) short = new Chunk(SHORT_CHUNK_BYTES);
+  return short;
+}
+
+/** A chunk with room for a longer one. */
+function longChunk(length: number): Chunk {
+  if (length > CHUNK_BYTES - long.used) long = new Chunk(CHUNK_BYTES);
+  return long;
+}
 
 /** Where a body lies, by positions in the bytes that are read. */
 interface BodyPlace {
