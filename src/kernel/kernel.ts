@@ -11,6 +11,7 @@ interface KernelExports {
   findOffset(sources: number, end: number, key: number, keyBytes: number): number;
   copy(to: number, from: number, length: number): void;
   checksum(out: number, start: number, length: number): void;
+  sealHeaders(headers: number, count: number, sums: number): void;
   seal(frame: number, bodyBytes: number, extensionBytes: number): void;
   encode(frame: number, image: number, bodyBytes: number, extensionBytes: number, createdAtMs: number): void;
 }
@@ -22,6 +23,8 @@ export class Kernel {
   readonly copy: KernelExports['copy'];
   /** Stores the XXH64 of a range as a u64 at `out`. */
   readonly checksum: KernelExports['checksum'];
+  /** Ends headers of 64 bytes with their checksums, and stores these once more, one behind the other, at `sums`. */
+  readonly sealHeaders: KernelExports['sealHeaders'];
   /** Writes the footer behind the body and the extension that begin at `frame`. */
   readonly seal: KernelExports['seal'];
   /** Sets the time of creation (whole milliseconds) in an image and makes a frame of it: the copy and the footer. */
@@ -48,6 +51,7 @@ export class Kernel {
     const kernel = exports as unknown as KernelExports;
     this.copy = kernel.copy;
     this.checksum = kernel.checksum;
+    this.sealHeaders = kernel.sealHeaders;
     this.seal = kernel.seal;
     this.encode = kernel.encode;
     this.verify = kernel.verify;

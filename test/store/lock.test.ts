@@ -8,6 +8,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { inspectDirectory } from '../../src/store/log/inspect.ts';
@@ -34,6 +36,12 @@ function open(lockWaitMs = 0): ReturnType<typeof openLog> {
   return openLog(nodePorts, directory, { ...OPTIONS, lockWaitMs });
 }
 
+/** What `--expose-gc` gives, in a process that was started without it. */
+function makeCollector(): () => void {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc') as () => void;
+}
+
 /** A process that opens the directory, says so, and holds it until it is killed. */
 async function startOwner(): Promise<ChildProcess> {
   const owner = spawn(process.execPath, [OPENER.pathname, directory], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -52,6 +60,13 @@ describe('a directory that is open', () => {
     const second = open();
     expect(second.generation).toBe(2n);
     second.store.close();
+  });
+
+  test('is refused even when its owner has forgotten it without closing it', () => {
+    const collect = makeCollector();
+    open();
+    for (let i = 0; i < 3; i++) collect();
+    expect(codeOf(() => open())).toBe('ERR_TIDEMARK_DIRECTORY_LOCKED');
   });
 
   test('is refused to another thread of the process', async () => {

@@ -9,6 +9,8 @@ import { copyAndXxh64, xxh64 } from './xxh64';
 export { findOffset, findState } from './find';
 export { index, verify } from './index-frame';
 
+/** Where in a header of the checkpoint log its checksum is, of all before it. */
+const HEADER_CHECKSUM: usize = 56;
 /** A time of creation is whole milliseconds, stored as nanoseconds. */
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -19,6 +21,19 @@ export function copy(to: usize, from: usize, length: usize): void {
 /** Stores the XXH64 of `length` bytes at `start` as a u64 at `out`. */
 export function checksum(out: usize, start: usize, length: usize): void {
   store<u64>(out, xxh64(start, length));
+}
+
+/**
+ * Ends `count` headers of 64 bytes that begin at `headers`, each with the XXH64 of the bytes before it, and stores these
+ * checksums once more, one behind the other, at `sums`.
+ */
+export function sealHeaders(headers: usize, count: usize, sums: usize): void {
+  for (let i: usize = 0; i < count; i++) {
+    const header = headers + (i << 6);
+    const sum = xxh64(header, HEADER_CHECKSUM);
+    store<u64>(header, sum, HEADER_CHECKSUM);
+    store<u64>(sums + (i << 3), sum);
+  }
 }
 
 /** Writes the footer behind the body and the extension that begin at `frame`. */

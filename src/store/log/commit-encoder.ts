@@ -1,16 +1,17 @@
 /**
- * Lays one commit out as the buffers of a single write: headers and the COMMIT record from a reused buffer,
- * large frames straight from the memory in which they lie. Owned by the thread that writes the log; what
+ * Lays one commit out as the buffers of a single write: headers, small frames and the COMMIT record from a reused
+ * buffer, large frames straight from the memory in which they lie. Owned by the thread that writes the log; what
  * `encode` returns is good until its next call.
  */
-import { FRAME_FOOTER_BYTES } from '../../codec/footer.ts';
+import { FOOTER_CHECKSUM, FRAME_FOOTER_BYTES } from '../../codec/footer.ts';
 import { xxh64 } from '../../codec/xxh64.ts';
 import { TidemarkError } from '../../error.ts';
 import { type CommitRecord, commitRecordBytesMax, writeCommitRecord } from './commit-record.ts';
+import { kernelXxh64, sealRecordHeaders, takeKernelBuffer } from './kernel-buffer.ts';
 import { alignUp, RECORD_ALIGN, recordFootprint, SECTOR_BYTES, viewOf } from './layout.ts';
 import {
   finishRecordHeader,
-  RECORD_CHECKSUM,
+  putRecordFields,
   RECORD_FLAG_TOMBSTONES,
   RECORD_HEADER_BYTES,
   RECORD_KIND,
@@ -19,7 +20,7 @@ import {
 } from './record.ts';
 
 /** Up to here copying a frame costs less than one more buffer in the write. */
-const COPIED_FRAME_BYTES_MAX = 16 * 1024;
+const COPIED_FRAME_BYTES_MAX = 4 * 1024;
 
 export interface FrameToWrite {
   readonly stream: string;
@@ -59,8 +60,10 @@ export function commitBytesMax(
 export class CommitEncoder {
   private staging = new Uint8Array(128 * 1024);
   private view = viewOf(this.staging);
-  /** The header checksums of the frames, in order. */
-  private checksums = new Uint8Array(8 * 256);
+  private words = new Uint32Array(this.staging.buffer);
+  /** The headers of the frames, and behind them their checksums; in the kernel's buffer. */
+  private headers: Uint8Array = new Uint8Array(0);
+  private headerView = viewOf(this.headers);
   private readonly fields: RecordFields = {
     kind: RECORD_KIND.frame,
     flags: 0,
@@ -86,6 +89,7 @@ export class CommitEncoder {
     fields.commit = commit.number;
     fields.generation = commit.generation;
     const positions: number[] = [];
+    const staged: number[] = [];
     let length = 0;
     for (let index = 0; index < frames.length; index++) {
       const frame = frames[index] as FrameToWrite;
@@ -94,10 +98,12 @@ export class CommitEncoder {
       fields.index = index;
       fields.length = frame.bytes.length;
       fields.origin = frame.origin ?? commit.number;
+      staged.push(this.at);
       this.putFrame(frame.bytes, index);
       length += recordFootprint(frame.bytes.length);
     }
-    length += this.putCommitRecord(commit);
+    const framesChecksum = this.putHeaders(staged);
+    length += this.putCommitRecord(commit, framesChecksum);
     const end = alignUp(length, SECTOR_BYTES);
     this.putZeros(end - length);
     this.endRun();
@@ -110,43 +116,65 @@ export class CommitEncoder {
     const { frames, record } = commit;
     let bytes = RECORD_HEADER_BYTES + commitRecordBytesMax({ ...record, frames }) + 2 * SECTOR_BYTES;
     for (const frame of frames) {
-      bytes += RECORD_HEADER_BYTES + RECORD_ALIGN;
+      bytes += RECORD_HEADER_BYTES + 2 * RECORD_ALIGN;
       if (frame.bytes.length <= COPIED_FRAME_BYTES_MAX) bytes += frame.bytes.length;
     }
     if (bytes > this.staging.length) {
       this.staging = new Uint8Array(alignUp(2 * bytes, 4096));
       this.view = viewOf(this.staging);
+      this.words = new Uint32Array(this.staging.buffer);
     }
-    if (8 * frames.length > this.checksums.length) this.checksums = new Uint8Array(16 * frames.length);
+    this.headers = takeKernelBuffer((RECORD_HEADER_BYTES + 8) * frames.length);
+    this.headerView = viewOf(this.headers);
     this.runStart = 0;
     this.at = 0;
   }
 
+  /** Puts a frame behind the place of its header, which is still to come. */
   private putFrame(frame: Uint8Array, index: number): void {
-    const { staging, at } = this;
+    const { staging, headers, headerView } = this;
+    const header = RECORD_HEADER_BYTES * index;
+    putRecordFields(headerView, header, this.fields);
     // The footer's checksum is the payload's: the writer never hashes the bytes of a state.
-    const footerChecksum = frame.length - 16;
+    const checksum = frame.length - FRAME_FOOTER_BYTES + FOOTER_CHECKSUM;
     for (let i = 0; i < 8; i++) {
-      staging[at + RECORD_PAYLOAD_CHECKSUM + i] = frame[footerChecksum + i] as number;
+      headers[header + RECORD_PAYLOAD_CHECKSUM + i] = frame[checksum + i] as number;
     }
-    finishRecordHeader(staging, this.view, at, this.fields);
-    this.checksums.set(staging.subarray(at + RECORD_CHECKSUM, at + RECORD_CHECKSUM + 8), 8 * index);
-    this.at = at + RECORD_HEADER_BYTES;
+    const padding = recordFootprint(frame.length) - RECORD_HEADER_BYTES - frame.length;
+    this.at += RECORD_HEADER_BYTES;
     if (frame.length <= COPIED_FRAME_BYTES_MAX) {
       staging.set(frame, this.at);
       this.at += frame.length;
     } else {
       this.endRun();
       this.buffers.push(frame);
+      // The zeros behind it and the next header are one run, which begins so that the header lies on its alignment.
+      this.at = alignUp(this.at + padding, RECORD_ALIGN) - padding;
+      this.runStart = this.at;
     }
-    this.putZeros(recordFootprint(frame.length) - RECORD_HEADER_BYTES - frame.length);
+    this.putZeros(padding);
+  }
+
+  /** Puts the headers to their places in the staging buffer; returns the checksum over their checksums. */
+  private putHeaders(places: readonly number[]): bigint {
+    const count = places.length;
+    if (count > 0) sealRecordHeaders(this.headers, count);
+    const { words, headers } = this;
+    const from = new Uint32Array(headers.buffer, headers.byteOffset, (RECORD_HEADER_BYTES / 4) * count);
+    let at = 0;
+    for (const place of places) {
+      for (let word = place / 4; word < (place + RECORD_HEADER_BYTES) / 4; word++) {
+        words[word] = from[at++] as number;
+      }
+    }
+    const sums = RECORD_HEADER_BYTES * count;
+    return kernelXxh64(headers.subarray(sums, sums + 8 * count));
   }
 
   /** Returns the bytes that the record takes. */
-  private putCommitRecord(commit: CommitToWrite): number {
+  private putCommitRecord(commit: CommitToWrite, framesChecksum: bigint): number {
     const { staging, view, fields, at } = this;
     const { frames, record } = commit;
-    const framesChecksum = xxh64(this.checksums, 0, 8 * frames.length);
     const payload = at + RECORD_HEADER_BYTES;
     const end = writeCommitRecord(staging, view, payload, { ...record, frames, framesChecksum });
     fields.kind = RECORD_KIND.commit;

@@ -3,8 +3,10 @@
  * thread, since shared memory is given back late: who takes it must be done with it before anybody else takes it,
  * and so never yields in between.
  */
+import { strict as assert } from 'node:assert';
 import { xxh64Into } from '../../codec/xxh64.ts';
 import { Kernel } from '../../kernel/kernel.ts';
+import { RECORD_HEADER_BYTES } from './record.ts';
 
 const PAGE_BYTES = 65_536;
 /** More are taken from ordinary memory, and summed in TypeScript. */
@@ -21,15 +23,25 @@ class KernelBuffer {
   });
   private readonly kernel = new Kernel(this.memory);
   private readonly sum = new Uint32Array(this.memory.buffer, SUM, 2);
+  /** The memory's own answer takes longer than a short checksum. */
+  private buffer: ArrayBufferLike = this.memory.buffer;
 
   take(length: number): Uint8Array {
-    const missing = START + length - this.memory.buffer.byteLength;
-    if (missing > 0) this.memory.grow(Math.ceil(missing / PAGE_BYTES));
-    return new Uint8Array(this.memory.buffer, START, length);
+    const missing = START + length - this.buffer.byteLength;
+    if (missing > 0) {
+      this.memory.grow(Math.ceil(missing / PAGE_BYTES));
+      this.buffer = this.memory.buffer;
+    }
+    return new Uint8Array(this.buffer, START, length);
   }
 
   holds(bytes: Uint8Array): boolean {
-    return (bytes.buffer as ArrayBufferLike) === this.memory.buffer;
+    return bytes.buffer === this.buffer;
+  }
+
+  sealHeaders(headers: Uint8Array, count: number): void {
+    const { byteOffset } = headers;
+    this.kernel.sealHeaders(byteOffset, count, byteOffset + RECORD_HEADER_BYTES * count);
   }
 
   xxh64Into(bytes: Uint8Array, start: number, end: number, out: Uint32Array): void {
@@ -40,6 +52,15 @@ class KernelBuffer {
 }
 
 let ofThread: KernelBuffer | undefined;
+
+/**
+ * Ends the headers of `count` records at the start of the thread's buffer, which holds all of `headers`, with their
+ * checksums; behind the headers, these are put once more, one behind the other.
+ */
+export function sealRecordHeaders(headers: Uint8Array, count: number): void {
+  assert(ofThread?.holds(headers) === true && headers.length >= (RECORD_HEADER_BYTES + 8) * count);
+  ofThread.sealHeaders(headers, count);
+}
 
 /** The buffer of the thread, at `length` bytes; what was taken before is not to be used any more. */
 export function takeKernelBuffer(length: number): Uint8Array {

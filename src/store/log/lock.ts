@@ -29,6 +29,9 @@ export interface LockRequest {
  */
 export type LockDirectory = (request: LockRequest) => DirectoryLock;
 
+/** A lock lasts until it is released: were its database collected as garbage, it would be gone without a word. */
+const held = new Set<object>();
+
 const SQLITE_BUSY = 5;
 const SQLITE_NOT_A_DATABASE = 26;
 
@@ -64,7 +67,13 @@ function takeLock(path: string, request: LockRequest): DirectoryLock {
     database.close();
     throw error;
   }
-  return { release: () => database.close() };
+  held.add(database);
+  return {
+    release: () => {
+      held.delete(database);
+      database.close();
+    },
+  };
 }
 
 /**

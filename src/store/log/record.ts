@@ -66,13 +66,8 @@ export interface RecordFields {
 
 const sum = new Uint32Array(2);
 
-/** Writes all but the payload checksum, which must already stand at `at + RECORD_PAYLOAD_CHECKSUM`. */
-export function finishRecordHeader(
-  target: Uint8Array,
-  view: DataView,
-  at: number,
-  fields: RecordFields,
-): void {
+/** Writes all but the two checksums. */
+export function putRecordFields(view: DataView, at: number, fields: RecordFields): void {
   view.setUint32(at + AT.magic, RECORD_MAGIC, true);
   view.setUint8(at + AT.kind, fields.kind);
   view.setUint8(at + AT.flags, fields.flags);
@@ -83,13 +78,22 @@ export function finishRecordHeader(
   putCounter(view, at + AT.commit, fields.commit);
   putCounter(view, at + AT.origin, fields.origin);
   putCounter(view, at + AT.generation, fields.generation);
+}
+
+/** Writes all but the payload checksum, which must already stand at `at + RECORD_PAYLOAD_CHECKSUM`. */
+export function finishRecordHeader(
+  target: Uint8Array,
+  view: DataView,
+  at: number,
+  fields: RecordFields,
+): void {
+  putRecordFields(view, at, fields);
   xxh64Into(target, at, at + AT.checksum, sum);
   view.setUint32(at + AT.checksum, sum[0] as number, true);
   view.setUint32(at + AT.checksum + 4, sum[1] as number, true);
 }
 
 export const RECORD_PAYLOAD_CHECKSUM: number = AT.payloadChecksum;
-export const RECORD_CHECKSUM: number = AT.checksum;
 
 /**
  * The header at `at`, if the bytes there are one of lap `lap` (of any lap: undefined). A recycled segment is

@@ -21,6 +21,7 @@ import { encodeSegmentHeader } from './segment-header.ts';
 import { SEGMENT_INDEX_FIXED_BYTES } from './segment-index.ts';
 import { type MadeSegment, SegmentMaker } from './segment-maker.ts';
 
+const GROWTH_FACTOR = 3;
 /** What a segment has no room for commits in. */
 export const OVERHEAD_BYTES: number = HEADER_REGION_BYTES + SEGMENT_INDEX_FIXED_BYTES;
 
@@ -290,11 +291,17 @@ export class Segments {
     }
   }
 
-  /** As large as all segments together, so that a log grows in few steps and a small one stays small. */
+  /**
+   * Several times as large as all segments together, so that a log grows in few steps and a small one stays small:
+   * each segment that is put to use costs two syncs.
+   */
   private grownSize(): number {
     const { segmentBytes, firstSegmentBytes } = this.input.limits;
     const total = totalSize(this.live) + totalSize(this.free);
-    return Math.min(segmentBytes, Math.max(firstSegmentBytes, alignUp(total, HEADER_REGION_BYTES)));
+    return Math.min(
+      segmentBytes,
+      Math.max(firstSegmentBytes, alignUp(GROWTH_FACTOR * total, HEADER_REGION_BYTES)),
+    );
   }
 
   /** What must stay unused beside a segment of `size` bytes, so that any segment can be carried forward. */

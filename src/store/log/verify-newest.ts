@@ -1,8 +1,9 @@
 /** Verifies the newest checkpoints of segments of which an opening has read only the index. */
 import { FOOTER_CHECKSUM, FRAME_FOOTER_BYTES, verifyFrameAt } from '../../codec/frame.ts';
 import type { FileSystem } from '../file-system.ts';
-import type { CheckpointIndex, NewestEntry } from './checkpoint-index.ts';
+import type { CheckpointIndex } from './checkpoint-index.ts';
 import type { SegmentOnDisk } from './directory.ts';
+import type { NewestEntry } from './entry-rows.ts';
 import { kernelXxh64Into, takeKernelBuffer } from './kernel-buffer.ts';
 import { recordFootprint } from './layout.ts';
 import { decodeRecordHeader, RECORD_HEADER_BYTES, RECORD_KIND } from './record.ts';
