@@ -209,20 +209,27 @@ export class CheckpointIndex {
     }
   }
 
-  /** The newest entry of every stream that has it in `segment`, ascending by position; `entry` is used again. */
-  *newestIn(segment: number): Generator<NewestEntry> {
-    const slots = this.heads.filter(
-      (head) => head !== NONE && this.rows.column(head, ROW.segment) === segment,
-    );
+  /** The newest entry of every stream, by segment and ascending by position; `entry` is used again. */
+  *newestBySegment(): Generator<{ segment: number; entry: NewestEntry }> {
+    const bySegment = new Map<number, number[]>();
+    for (const head of this.heads) {
+      if (head === NONE) continue;
+      const segment = this.rows.column(head, ROW.segment);
+      const slots = bySegment.get(segment);
+      if (slots === undefined) bySegment.set(segment, [head]);
+      else slots.push(head);
+    }
     const entry: NewestEntry = { sequenceLow: 0, sequenceHigh: 0, origin: 0, position: 0, length: 0 };
-    // Numbers sort many times faster than objects, and a position in records leaves room for which slot it is.
-    for (let from = 0; from < slots.length; from += ORDER) {
-      const part = slots.subarray(from, from + ORDER);
-      const records = (slot: number): number => this.rows.column(slot, ROW.position) / RECORD_ALIGN;
-      const keys = Float64Array.from(part, (slot, i) => records(slot) * ORDER + i).sort();
-      for (const key of keys) {
-        this.rows.readInto(entry, part[key % ORDER] as number);
-        yield entry;
+    for (const [segment, slots] of bySegment) {
+      // Numbers sort many times faster than objects, and a position in records leaves room for which slot it is.
+      for (let from = 0; from < slots.length; from += ORDER) {
+        const part = slots.slice(from, from + ORDER);
+        const records = (slot: number): number => this.rows.column(slot, ROW.position) / RECORD_ALIGN;
+        const keys = Float64Array.from(part, (slot, i) => records(slot) * ORDER + i).sort();
+        for (const key of keys) {
+          this.rows.readInto(entry, part[key % ORDER] as number);
+          yield { segment, entry };
+        }
       }
     }
   }

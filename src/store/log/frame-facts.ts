@@ -19,12 +19,11 @@ export function readFrameFacts(read: ReadSegment, place: CheckpointLocation): Fr
   if (bodyEnd + 16 > place.length) return { createdAtMs: 0, generation: 0 };
   const extension = new Uint8Array(16);
   read(place.segment, extension, start + bodyEnd);
-  return frameFactsAt(extension, 0);
+  return frameFactsAt(viewOf(extension), 0);
 }
 
-/** From the extension that begins at `start` of `bytes`. */
-export function frameFactsAt(bytes: Uint8Array, start: number): FrameFacts {
-  const view = viewOf(bytes);
+/** From the extension that begins at `start` of `view`. */
+export function frameFactsAt(view: DataView, start: number): FrameFacts {
   return {
     createdAtMs: Number(view.getBigUint64(start + EXTENSION_CREATED_AT, true) / 1_000_000n),
     generation: getCounter(view, start + EXTENSION_GENERATION),

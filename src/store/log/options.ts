@@ -10,7 +10,7 @@ export interface LogOptions {
   readonly diskBytes: number;
   /** Checkpoints kept of each stream while there is room; the newest one always is. */
   readonly perStream: number;
-  /** Largest segment; a frame that does not fit gets one of its own. Default: a sixteenth of the disk, at most 64 MiB. */
+  /** Largest segment; a frame that does not fit gets one of its own. Default: a sixteenth of the disk, at most 32 MiB. */
   readonly segmentBytesMax?: number;
   /** How long to wait for a lock that another owner holds: one that was killed may take a moment to vanish. */
   readonly lockWaitMs?: number;
@@ -36,9 +36,10 @@ export interface LogLimits {
 
 const DISK_BYTES_MIN = 1024 * 1024;
 const SEGMENT_BYTES_MIN = 64 * 1024;
-const SEGMENT_BYTES_MAX = 64 * 1024 * 1024;
+/** What a crash leaves unsealed is read at the next opening. */
+const SEGMENT_BYTES_MAX = 32 * 1024 * 1024;
 const FIRST_SEGMENT_BYTES = 1024 * 1024;
-/** Every segment costs an open file and a header to read, so beyond 16 GiB of disk segments grow instead. */
+/** Every segment costs an open file and a header to read, so beyond 8 GiB of disk segments grow instead. */
 const SEGMENTS_MAX = 256;
 /** Below this many segments there is no room to compact. */
 const SEGMENTS_MIN = 8;

@@ -17,6 +17,7 @@ import type { CommitRecord, Frontiers, Tombstone } from './commit-record.ts';
 import type { Damage } from './damage.ts';
 import type { DirectoryOnDisk, SegmentOnDisk } from './directory.ts';
 import { type DamagedFrame, FallBacks, type FallBackVerdict } from './fall-back.ts';
+import { takeKernelBuffer } from './kernel-buffer.ts';
 import { HEADER_REGION_BYTES, SUPERBLOCK_FILE } from './layout.ts';
 import { type ScanDepth, type ScannedCommit, type ScannedFrame, scanSegment } from './scan.ts';
 import type { FoundSegmentIndex } from './segment-index.ts';
@@ -198,17 +199,18 @@ class Recovery {
   }
 
   private *scan(segment: SegmentOnDisk, depth: ScanDepth): Generator<ScannedCommit, void> {
-    const { lap, header } = segment;
-    const reader = this.reader(segment, depth === 'verify' ? SCAN_WINDOW_BYTES : SKIM_WINDOW_BYTES);
+    const { lap, header, handle, size } = segment;
+    const file = { fileSystem: this.request.fileSystem, handle, size };
+    // What goes through the kernel's buffer is read to its end before anything else is.
+    const reader =
+      depth === 'verify'
+        ? new SegmentReader(file, SCAN_WINDOW_BYTES, takeKernelBuffer)
+        : new SegmentReader(file, SKIM_WINDOW_BYTES);
     // Where a later segment goes on, this one ends: what is in it from that number on was torn.
     const later = this.used.filter((other) => other.lap > lap && other.header !== undefined);
     const firstCommits = later.map((other) => other.header?.firstCommit ?? 0);
     const acknowledged = later.length > 0 ? Math.min(...firstCommits) - 1 : this.durableCommit;
     yield* scanSegment(reader, { lap, firstCommit: header?.firstCommit ?? 0, acknowledged }, depth);
-  }
-
-  private reader({ handle, size }: SegmentOnDisk, windowBytes: number): SegmentReader {
-    return new SegmentReader({ fileSystem: this.request.fileSystem, handle, size }, windowBytes);
   }
 
   private indexOf(segment: SegmentOnDisk): FoundSegmentIndex | undefined {

@@ -10,11 +10,12 @@
  *
  * No state outlives a call: opening, verifying, listing and compacting all read segments through this.
  */
-import { readFooterChecksum, verifyFrame } from '../../codec/frame.ts';
+import { FOOTER_CHECKSUM, FRAME_FOOTER_BYTES, verifyFrameAt } from '../../codec/frame.ts';
 import { viewFrame } from '../../codec/view.ts';
 import { xxh64 } from '../../codec/xxh64.ts';
 import { type CommitRecord, readCommitRecord } from './commit-record.ts';
 import { frameFactsAt } from './frame-facts.ts';
+import { kernelXxh64Into } from './kernel-buffer.ts';
 import { alignUp, HEADER_REGION_BYTES, isZero, recordFootprint, SECTOR_BYTES, viewOf } from './layout.ts';
 import {
   decodeRecordHeader,
@@ -96,7 +97,7 @@ export function* scanSegment(
   let last = { number: expected.firstCommit - 1, generation: 0 };
   for (let at = reader.nextCandidate(HEADER_REGION_BYTES); at < reader.size; ) {
     const index = reader.load(at, RECORD_HEADER_BYTES);
-    const header = decodeRecordHeader(reader.bytes, reader.view, index, expected.lap);
+    const header = decodeRecordHeader(reader.bytes, reader.view, index, expected.lap, kernelXxh64Into);
     const next = header === undefined ? Number.POSITIVE_INFINITY : at + recordFootprint(header.length);
     if (header?.kind === RECORD_KIND.index && next <= reader.size) {
       // It says of the commits before it what these say themselves.
@@ -180,21 +181,21 @@ function readFrame(reader: SegmentReader, group: Group, place: RecordPlace): Fou
   const { header, at, depth } = place;
   const found = { header, position: at, generation: 0, createdAtMs: 0, damage: undefined };
   if (depth === 'skim') return found;
-  const payload = reader.load(at, recordFootprint(header.length)) + RECORD_HEADER_BYTES;
-  const bytes = reader.bytes.subarray(payload, payload + header.length);
+  const start = reader.load(at, recordFootprint(header.length)) + RECORD_HEADER_BYTES;
   checkPadding(reader, group, place);
+  const { bytes, view } = reader;
+  const { length } = header;
   try {
-    const { bodyEnd } = verifyFrame(bytes);
-    if (!isFrameOf(header, bytes)) return { ...found, damage: 'the frame is not the one that was saved' };
-    return { ...found, ...frameFactsAt(bytes, bodyEnd) };
+    const { bodyEnd } = verifyFrameAt(bytes, view, { start, length, sumInto: kernelXxh64Into });
+    const checksum = start + length - FRAME_FOOTER_BYTES + FOOTER_CHECKSUM;
+    const isThisOne =
+      view.getUint32(checksum, true) === header.payloadLow &&
+      view.getUint32(checksum + 4, true) === header.payloadHigh;
+    if (!isThisOne) return { ...found, damage: 'the frame is not the one that was saved' };
+    return { ...found, ...frameFactsAt(view, start + bodyEnd) };
   } catch (error) {
     return { ...found, damage: error instanceof Error ? error.message : 'the frame does not verify' };
   }
-}
-
-function isFrameOf(header: RecordHeader, bytes: Uint8Array): boolean {
-  const expected = (BigInt(header.payloadHigh) << 32n) | BigInt(header.payloadLow);
-  return readFooterChecksum(bytes) === expected;
 }
 
 function checkPadding(reader: SegmentReader, group: Group, place: RecordPlace): void {

@@ -23,10 +23,19 @@ export function areNewestGood(
   { fileSystem, index, live }: RecoveredIndex,
   segments: ReadonlySet<number>,
 ): boolean {
-  for (const { id, handle, size, lap } of live) {
+  let current: { readonly segment: SegmentOnDisk; readonly reader: SegmentReader } | undefined;
+  for (const { segment: id, entry } of index.newestBySegment()) {
     if (!segments.has(id)) continue;
-    const reader = new SegmentReader({ fileSystem, handle, size }, WINDOW_BYTES, takeKernelBuffer);
-    for (const entry of index.newestIn(id)) if (!isGood(reader, lap, entry)) return false;
+    if (current?.segment.id !== id) {
+      const segment = live.find((each) => each.id === id);
+      if (segment === undefined) return false;
+      const { handle, size } = segment;
+      current = {
+        segment,
+        reader: new SegmentReader({ fileSystem, handle, size }, WINDOW_BYTES, takeKernelBuffer),
+      };
+    }
+    if (!isGood(current.reader, current.segment.lap, entry)) return false;
   }
   return true;
 }
