@@ -23,14 +23,32 @@ class SourceLows {
 
   add(number: number, offset: bigint): void {
     const lows = this.#lows;
-    // Mostly at the end: only a frame that replaces one goes to its place.
-    let at = lows.length;
-    while (at > this.#first && (lows[at - 1] as Low).number > number) at--;
+    const at = this.#placeBehind(number);
     const later = lows[at];
     if (later !== undefined && later.offset <= offset) return;
+    // Each step but the last finds a low that is removed below.
     let from = at;
     while (from > this.#first && (lows[from - 1] as Low).offset >= offset) from--;
-    lows.splice(from, at - from, { number, offset });
+    const before = from === this.#first ? undefined : lows[from - 1];
+    // It leaves with this one and is less. A frame that replaces one mostly has a greater low than that had.
+    if (before?.number === number) return;
+    if (from === lows.length) lows.push({ number, offset });
+    else lows.splice(from, at - from, { number, offset });
+  }
+
+  /** Where the first of a greater number is. */
+  #placeBehind(number: number): number {
+    const lows = this.#lows;
+    let behind = lows.length;
+    // Mostly at the end: only a frame that replaces one goes to its place.
+    if (behind === this.#first || (lows[behind - 1] as Low).number <= number) return behind;
+    let from = this.#first;
+    while (from < behind) {
+      const middle = (from + behind) >>> 1;
+      if ((lows[middle] as Low).number > number) behind = middle;
+      else from = middle + 1;
+    }
+    return from;
   }
 
   takeThrough(number: number): void {
