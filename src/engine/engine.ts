@@ -203,7 +203,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     for (const stream of this.#router.streams()) if (stream.hasEvents) yield stream.name;
   }
 
-  /** An object-mode Writable of events; ending it leaves the engine open. */
+  /** An object-mode Writable; ending it leaves the engine open. An event must not change until `write` has called back. */
   writable(): Writable {
     return writableOver(this);
   }

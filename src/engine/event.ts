@@ -3,11 +3,11 @@
 /** A u64: a bigint, or a safe non-negative integer as a number. */
 export type U64 = bigint | number;
 
-/** Neither it nor the bytes of its payload may change until its push has resolved: one that waits is read again. */
+/** It and the bytes of its payload may be used again as soon as `push` or `tryPush` has returned. */
 export interface Event {
   /** The stream whose operators get this event. */
   readonly stream: string;
-  /** Bytes are copied when the event is accepted; a string is stored as UTF-8. */
+  /** Bytes are copied within the call, and again when they had to wait for room; a string is stored as UTF-8. */
   readonly payload: Uint8Array | string;
   /** Strictly increasing in the stream and a function of the source record. Omitted: the shard counts. */
   readonly sequence?: U64 | undefined;

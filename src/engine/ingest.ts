@@ -13,6 +13,7 @@ import type { EngineMemory } from '../memory/engine-memory.ts';
 import { AT, FLAG, RECORD, recordBytes } from '../memory/ingest-ring.ts';
 import type { Event, U64 } from './event.ts';
 import { nextOffsetOf, payloadBytes } from './event-checks.ts';
+import { copiesFrom } from './event-copies.ts';
 import type { SourceProgress } from './frontiers.ts';
 import type { RoutedStream, Router } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
@@ -26,7 +27,7 @@ const TRIM_MIN = 64;
 export type Marks = Map<RoutedStream, number>;
 
 interface QueuedPush {
-  /** The caller's own array at first; a copy once the push has to wait. */
+  /** The caller's own at first; once the push has to wait, a copy, with copies of all from `next` on. */
   events: readonly Event[];
   /** The stream of each event, as far as it was known when they were checked. */
   readonly streams: readonly (RoutedStream | undefined)[];
@@ -140,8 +141,9 @@ export class Ingest {
       this.#queue.push(queued);
       if (this.#queue.length === this.#first + 1) this.resume();
       if (!this.isWaiting) return;
-      // The caller may reuse its array as soon as the call returns.
-      queued.events = [...queued.events];
+      // Still in the caller's call: once it has returned, the array, the events and their bytes may change. The
+      // copies take as much memory as the caller pushes without awaiting it, which is the caller's to bound.
+      queued.events = copiesFrom(queued.next, queued.events);
       this.#announce(queued);
     });
   }

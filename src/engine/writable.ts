@@ -5,7 +5,10 @@ import type { Event } from './event.ts';
 /** Events buffered before the stream asks its source to pause. */
 const HIGH_WATER_MARK = 1_024;
 
-/** Ending the stream waits until everything is accepted; it does not close the engine. */
+/**
+ * Ending the stream waits until everything is accepted; it does not close the engine. What is written may be held
+ * here before it is pushed, so it must not change until `write` has called back.
+ */
 export function writableOver(engine: { push(events: Event | readonly Event[]): Promise<void> }): Writable {
   return new Writable({
     objectMode: true,

@@ -149,6 +149,24 @@ describe('a push that waits', () => {
   });
 });
 
+test('one event object and one buffer serve any number of pushes that nobody awaits', async () => {
+  const engine = await openEngine({ memory: { bytes: 2 ** 24, ringBytes: 2 ** 12 } });
+  const bytes = Buffer.alloc(4);
+  const event = { stream: 's', payload: bytes, sequence: 0, source: 'file', offset: 0 };
+  const events: Event[] = [];
+  const pushes: Promise<void>[] = [];
+  for (let n = 0; n < 3_000; n++) {
+    bytes.write(`${1_000 + n}`);
+    Object.assign(event, { stream: `s${n % 3}`, sequence: n, offset: n });
+    events.push({ ...event, payload: bytes.toString() });
+    pushes.push(engine.push(event));
+  }
+  await Promise.all(pushes);
+  await engine.checkpoint();
+  expect(engine.metrics().events).toMatchObject({ applied: 3_000, dropped: 0 });
+  await expectStates(engine, modelOf(events));
+});
+
 test('a checkpoint of everything holds what waits when it is asked for', async () => {
   const { engine, gate, events } = await stalled();
   const waiting: Event[] = Array.from({ length: 300 }, (_, n) => ({ stream: `s${n % 4}`, payload: `${n}` }));
