@@ -5,8 +5,9 @@
  */
 import type { Clock } from '../clock.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
-import type { CentralStore, SourceLow, StoredFrame } from '../store/central-store.ts';
+import type { CentralStore, StoredFrame } from '../store/central-store.ts';
 import type { CheckpointStore } from '../store/contract.ts';
+import { computeFrontiers, type SourceProgress } from './frontiers.ts';
 
 /** Handing over a frame and settling it take the main thread about a microsecond. */
 const BATCH_FRAMES_MAX = 256;
@@ -30,8 +31,7 @@ export interface CommitPorts {
   readonly clock: Clock;
   /** Whether somebody waits for frames to become durable. */
   readonly isAwaited: () => boolean;
-  /** Frontiers, given the lows of the frames that still wait. */
-  readonly frontiers: (pending: Iterable<SourceLow>) => Map<string, bigint>;
+  readonly sources: () => Iterable<SourceProgress>;
   readonly onDurable: (frames: readonly StoredFrame[], through: number) => void;
   readonly onFrontier: (source: string, offset: bigint) => void;
   readonly onError: (error: unknown) => void;
@@ -107,7 +107,7 @@ export class CommitPipeline {
     const { central, clock, memory, store, generation } = this.#ports;
     this.#begunAt = clock.now();
     const { frames, through } = central.takeBatch({ frames: BATCH_FRAMES_MAX, bytes: BATCH_BYTES_MAX });
-    const frontiers = this.#ports.frontiers(central.waitingLows());
+    const frontiers = this.#frontiers();
     this.#isCommitting = true;
     this.#begun++;
     const refs = frames.map((frame) => ({
@@ -164,18 +164,28 @@ export class CommitPipeline {
     for (const waiter of released) waiter.resolve();
   }
 
+  /** Those that hold once everything taken from the central store is durable. */
+  #frontiers(): Map<string, bigint> {
+    const { central, sources } = this.#ports;
+    return computeFrontiers(sources(), central.waitingLows());
+  }
+
   #hasNewFrontiers(): boolean {
-    const now = this.#ports.frontiers(this.#ports.central.waitingLows());
-    for (const [source, offset] of now) if (this.committed.get(source) !== offset) return true;
+    for (const [source, offset] of this.#frontiers()) if (this.committed.get(source) !== offset) return true;
     return false;
   }
 
-  /** The first frontier of a source, at its first event, can wait: nothing of the source is durable yet. */
+  /**
+   * A source's first frontier can wait while it is that of its first event: a restart would skip nothing by it, and
+   * the frame of the event brings it. It is past that only if the event is durable or was dropped as a duplicate; then
+   * no frame may be to come.
+   */
   #hasRisenFrontiers(): boolean {
-    const now = this.#ports.frontiers(this.#ports.central.waitingLows());
-    for (const [source, offset] of now) {
-      const before = this.committed.get(source);
-      if (before !== undefined && offset > before) return true;
+    const now = this.#frontiers();
+    for (const { name, firstOffset } of this.#ports.sources()) {
+      const before = this.committed.get(name) ?? firstOffset;
+      const offset = now.get(name);
+      if (before !== undefined && offset !== undefined && offset > before) return true;
     }
     return false;
   }

@@ -24,7 +24,6 @@ import { Durability } from './durability.ts';
 import { EngineState } from './engine-state.ts';
 import type { Event, PushOptions } from './event.ts';
 import { checkPushOptions } from './event-checks.ts';
-import { computeFrontiers } from './frontiers.ts';
 import { type CheckedBatch, Ingest, type Marks } from './ingest.ts';
 import { MainLoop } from './main-loop.ts';
 import { type EngineEvents, type EngineMetrics, emitSafely, sumMetrics } from './metrics.ts';
@@ -313,7 +312,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       clock: systemClock,
       isAwaited: () =>
         this.#durability.isAwaited || this.#shards.some(({ memoryRequest }) => memoryRequest !== undefined),
-      frontiers: (pending) => computeFrontiers(this.#router.sources(), pending),
+      sources: () => this.#router.sources(),
       onDurable: (frames, through) => this.#onDurable(frames, through),
       onFrontier: (source, offset) => emitSafely(this, 'frontier', { source, offset }),
       onError: (error) => this.#fail(error),

@@ -27,7 +27,8 @@ interface ShardProgress {
 export class SourceProgress {
   readonly index: number;
   readonly name: string;
-  /** Offset of the last event that was accepted or waits to be; offsets never decrease. */
+  /** Offsets of the first and the last event of this life that was accepted or waits to be; they never decrease. */
+  firstOffset: U64 | undefined;
   lastOffset: U64 | undefined;
   /** Greatest next offset accepted in this life. */
   greatestNext: U64 | undefined;
@@ -48,6 +49,7 @@ export class SourceProgress {
 
   /** An event at `offset` is accepted, or waits to be; then one that waits behind it may be noted already. */
   noteOffset(offset: U64): void {
+    this.firstOffset ??= offset;
     if (this.lastOffset === undefined || offset > this.lastOffset) this.lastOffset = offset;
   }
 

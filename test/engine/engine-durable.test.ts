@@ -172,6 +172,15 @@ describe('the frontier', () => {
     await engine.close();
     expect((await openEngine({ directory })).position('src')).toBe(12n);
   });
+
+  test('rises without being asked past the events of a source that were all duplicates from its first', async () => {
+    const engine = await openEngine({ directory: await newDirectory() });
+    await engine.push(at('a', 0, { sequence: 1 }), { until: 'durable' });
+    const reached = next(engine, 'frontier', ({ offset }) => offset === 8n);
+    await engine.push([5, 6, 7].map((offset) => at('a', offset, { sequence: 1, source: 'copy' })));
+    await reached;
+    expect(engine.metrics().events).toMatchObject({ applied: 1, dropped: 3 });
+  });
 });
 
 describe('a push until durable', () => {

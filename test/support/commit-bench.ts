@@ -1,7 +1,8 @@
 /** A commit pipeline over a store whose commits the test settles, and one source whose frontier it sets. */
 import { CommitPipeline } from '../../src/engine/commit-pipeline.ts';
+import { SourceProgress } from '../../src/engine/frontiers.ts';
 import { EngineMemory } from '../../src/memory/engine-memory.ts';
-import { CentralStore, IndexedStream, type SourceLow, StoredFrame } from '../../src/store/central-store.ts';
+import { CentralStore, IndexedStream, StoredFrame } from '../../src/store/central-store.ts';
 import type { CheckpointStore, CommitBatch } from '../../src/store/contract.ts';
 
 export interface HeldCommit {
@@ -11,6 +12,21 @@ export interface HeldCommit {
 }
 
 export const memory = EngineMemory.reserve(2 ** 16);
+
+class BenchSource extends SourceProgress {
+  readonly #bench: CommitBench;
+
+  constructor(bench: CommitBench) {
+    super(0, 'file', undefined);
+    this.#bench = bench;
+  }
+
+  override frontier(pending: bigint | undefined): bigint | undefined {
+    const { reached, uncovered } = this.#bench;
+    const least = pending === undefined || (uncovered ?? pending) < pending ? uncovered : pending;
+    return least ?? (reached === 0n ? undefined : reached);
+  }
+}
 
 /** The source `file`, whose frontier is `uncovered` or, with nothing uncovered, `reached`. */
 export class CommitBench {
@@ -25,6 +41,7 @@ export class CommitBench {
   isAwaited = true;
   reached = 0n;
   uncovered: bigint | undefined;
+  readonly source = new BenchSource(this);
   readonly pipeline: CommitPipeline;
   #sequence = 0n;
 
@@ -38,7 +55,7 @@ export class CommitBench {
         generation: 9n,
         clock: { now: () => this.nowMs, wallMs: () => 0 },
         isAwaited: () => this.isAwaited,
-        frontiers: (pending) => this.#frontiers(pending),
+        sources: () => [this.source],
         onDurable: (frames, through) =>
           void this.durable.push([frames.map(({ stream }) => stream.name), through]),
         onFrontier: (source, offset) => void this.frontiers.push([source, offset]),
@@ -68,13 +85,6 @@ export class CommitBench {
 
   names(commit: number): string[] {
     return (this.commits[commit]?.batch.frames ?? []).map(({ stream }) => stream);
-  }
-
-  #frontiers(pending: Iterable<SourceLow>): Map<string, bigint> {
-    let least = this.uncovered;
-    for (const { offset } of pending) if (least === undefined || offset < least) least = offset;
-    const frontier = least ?? this.reached;
-    return frontier === 0n ? new Map() : new Map([['file', frontier]]);
   }
 
   #hold(batch: CommitBatch): Promise<void> {
