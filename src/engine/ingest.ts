@@ -15,7 +15,7 @@ import type { Event, U64 } from './event.ts';
 import { nextOffsetOf, payloadBytes } from './event-checks.ts';
 import { copiesFrom } from './event-copies.ts';
 import type { SourceProgress } from './frontiers.ts';
-import type { RoutedStream, Router } from './router.ts';
+import { type RoutedStream, type Router, shardOf } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
 
 const EVENTS_PER_TURN_MAX = 1_024;
@@ -79,10 +79,12 @@ export class Ingest {
     return this.#first < this.#queue.length;
   }
 
-  /** Accepts one checked event now, or answers false. */
+  /** Accepts one checked event now, or answers false and leaves nothing of it behind. */
   tryAccept(event: Event, isDurable: boolean): boolean {
     if (this.isWaiting) return false;
-    const shard = this.#write(event, undefined, isDurable);
+    const known = this.#ports.router.stream(event.stream);
+    if (!this.#isDefined(known, event.source) && !this.#hasRoomForAll(event, known)) return false;
+    const shard = this.#write(event, known, isDurable);
     if (shard === undefined) return false;
     shard.publish();
     return true;
@@ -225,17 +227,17 @@ export class Ingest {
     const stream = known ?? router.stream(event.stream) ?? router.addStream(event.stream);
     const shard = this.#ports.shards[stream.shard] as ShardHandle;
     if (!stream.isDefined && !this.#define(shard, RECORD.defineStream, stream.index, stream.name))
-      return this.#full(stream);
+      return this.#full(shard);
     stream.isDefined = true;
     const source = event.source === undefined ? undefined : this.#sourceOf(event.source);
     if (source !== undefined && source.isDefinedOn[stream.shard] !== true) {
-      if (!this.#define(shard, RECORD.defineSource, source.index, source.name)) return this.#full(stream);
+      if (!this.#define(shard, RECORD.defineSource, source.index, source.name)) return this.#full(shard);
       source.isDefinedOn[stream.shard] = true;
     }
     const content = payloadBytes(event.payload);
     const bytes = recordBytes(AT.payload, content);
     const address = shard.ring.reserve(bytes);
-    if (address === 0) return this.#full(stream);
+    if (address === 0) return this.#full(shard);
     this.#writeEvent(event, { address, bytes, content, stream, source, isDurable });
     this.accepted++;
     this.#turnEvents++;
@@ -243,18 +245,44 @@ export class Ingest {
     return shard;
   }
 
-  #sourceOf(name: string): SourceProgress {
-    if (this.#source?.name === name) return this.#source;
-    const { router } = this.#ports;
-    this.#source = router.source(name) ?? router.addSource(name);
+  /** Whether the shard of the stream has both names. */
+  #isDefined(stream: RoutedStream | undefined, source: string | undefined): boolean {
+    if (stream?.isDefined !== true) return false;
+    return source === undefined || this.#knownSource(source)?.isDefinedOn[stream.shard] === true;
+  }
+
+  /**
+   * Whether an event fits the ring together with the definitions that it needs; the shard can only make more room
+   * before they are written. An empty ring that is too small for all at once is to take one after the other: to be
+   * refused for ever would be worse than a definition that is early.
+   */
+  #hasRoomForAll({ stream, source, payload }: Event, known: RoutedStream | undefined): boolean {
+    const index = known?.shard ?? shardOf(stream, this.#ports.shards.length);
+    const shard = this.#ports.shards[index] as ShardHandle;
+    const sizes: number[] = [];
+    if (known?.isDefined !== true) sizes.push(definitionBytes(stream));
+    if (source !== undefined && this.#knownSource(source)?.isDefinedOn[index] !== true)
+      sizes.push(definitionBytes(source));
+    sizes.push(recordBytes(AT.payload, payloadBytes(payload)));
+    if (shard.ring.hasRoomFor(sizes) || shard.ring.usedBytes === 0) return true;
+    this.#full(shard);
+    return false;
+  }
+
+  #knownSource(name: string): SourceProgress | undefined {
+    if (this.#source?.name !== name) this.#source = this.#ports.router.source(name);
     return this.#source;
   }
 
-  #full(stream: RoutedStream): undefined {
-    const shard = this.#ports.shards[stream.shard] as ShardHandle;
+  #sourceOf(name: string): SourceProgress {
+    this.#source = this.#knownSource(name) ?? this.#ports.router.addSource(name);
+    return this.#source;
+  }
+
+  #full(shard: ShardHandle): undefined {
     // What was written so far has to be seen, or the shard would never make room.
     shard.publish();
-    this.#ports.onFull(stream.shard);
+    this.#ports.onFull(shard.index);
     return undefined;
   }
 
@@ -314,17 +342,19 @@ export class Ingest {
   }
 
   #writeCheckpoint(stream: RoutedStream, marks: Marks | undefined): boolean {
-    // It had an event that found no room and was not pushed again: there is nothing to checkpoint.
-    if (!stream.isDefined) return true;
     const shard = this.#ports.shards[stream.shard] as ShardHandle;
     if (!this.#define(shard, RECORD.checkpointStream, stream.index, '')) {
-      this.#full(stream);
+      this.#full(shard);
       return false;
     }
     shard.publish();
     if (marks !== undefined) this.#mark(marks, stream.name);
     return true;
   }
+}
+
+function definitionBytes(name: string): number {
+  return recordBytes(AT.name, Buffer.byteLength(name, 'utf8'));
 }
 
 function writeU64(memory: EngineMemory, address: number, value: U64): void {

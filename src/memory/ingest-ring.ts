@@ -107,6 +107,16 @@ export class IngestWriter {
     return address;
   }
 
+  /** Whether `reserve` would find room for records of these `sizes` in bytes, one after the other. Reserves nothing. */
+  hasRoomFor(sizes: readonly number[]): boolean {
+    let needed = 0;
+    for (const bytes of sizes) {
+      const toEnd = this.capacity - ((this.#write + needed) & (this.capacity - 1));
+      needed += bytes <= toEnd ? bytes : toEnd + bytes;
+    }
+    return this.#hasRoom(needed);
+  }
+
   #hasRoom(needed: number): boolean {
     if (((this.#write - this.#release) >>> 0) + needed <= this.capacity) return true;
     this.#release = Atomics.load(this.#memory.i32, this.#releaseWord);

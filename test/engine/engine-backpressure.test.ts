@@ -203,7 +203,18 @@ describe('an event that tryPush did not take', () => {
     await expectStates(engine, modelOf([...events, { stream: 'new', payload: 'y', source: 's', offset: 3 }]));
   });
 
-  test('may leave its definition behind without harm when the ring had room for that alone', async () => {
+  test('does not count for the limits of streams and sources', async () => {
+    const { engine, gate } = await stalled({ maxStreams: 2, maxSources: 1 });
+    for (let n = 0; n < 100; n++)
+      expect(engine.tryPush({ stream: `new ${n}`, payload: 'x', source: `of ${n}`, offset: n })).toBe(false);
+    expect(engine.metrics().streams).toBe(1);
+    gate.open();
+    await engine.push({ stream: 'b', payload: 'x', source: 's', offset: 3 });
+    await engine.checkpoint();
+    expect([...engine.streams()]).toEqual(['a', 'b']);
+  });
+
+  test('leaves no trace either when the ring had room for a part of what it needs', async () => {
     const { engine, gate } = await stalled();
     // Whatever room is left: payloads of all lengths, each to a stream of its own.
     const refused: string[] = [];

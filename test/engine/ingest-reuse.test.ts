@@ -158,6 +158,7 @@ test('what need not wait is not copied', async () => {
       return 'x';
     },
   };
+  bench.ingest.tryAccept({ stream: 's', payload: '' }, false);
   bench.ingest.tryAccept(event, false);
   const once = looks;
   await bench.push([event]);

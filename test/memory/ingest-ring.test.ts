@@ -253,6 +253,32 @@ for (const [name, start] of STARTS) {
     });
 
     test(
+      'says beforehand whether it has room for several records, and reserves nothing by that',
+      seeded((random) => {
+        const pair = new Pair(start);
+        const waiting: number[] = [];
+        let read = 0;
+        const seen = new Set<boolean>();
+        for (let step = 0; step < 2_000; step++) {
+          const sizes = Array.from({ length: random.below(4) }, () =>
+            Math.max(16, (random.magnitude(CAPACITY / 2) + 7) & ~7),
+          );
+          const before = pair.writer.usedBytes;
+          const hasRoom = pair.writer.hasRoomFor(sizes);
+          expect(pair.writer.usedBytes).toBe(before);
+          const written = sizes.filter((bytes) => pair.write(bytes));
+          waiting.push(...written);
+          // Without room for all, those before the first that is refused still go in.
+          expect(written.length === sizes.length).toBe(hasRoom);
+          seen.add(hasRoom);
+          while (waiting.length > 0 && random.chance(0.8)) pair.read(waiting.shift() as number, read++);
+          if (random.chance(0.5)) pair.reader.release();
+        }
+        expect(seen).toEqual(new Set([true, false]));
+      }),
+    );
+
+    test(
       'passes random records, read and released in random batches, all whole and in order',
       seeded((random) => {
         const pair = new Pair(start);
