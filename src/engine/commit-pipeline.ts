@@ -11,6 +11,9 @@ import { computeFrontiers, type SourceProgress } from './frontiers.ts';
 
 /** Handing over a frame and settling it take the main thread about a microsecond. */
 const BATCH_FRAMES_MAX = 256;
+/** After a commit that took so many milliseconds the next one takes more: a slow disk must not be slow for each. */
+const SLOW_COMMIT_MS = 5;
+const SLOW_BATCH_FRAMES_MAX = 1_024;
 const BATCH_BYTES_MAX = 2 ** 25;
 /**
  * While nobody waits for it, a commit begins so many milliseconds after the one before: frames of that time go out
@@ -48,6 +51,8 @@ export class CommitPipeline {
   /** Commits begun, and when the last one was. */
   #begun = 0;
   #begunAt = Number.NEGATIVE_INFINITY;
+  /** Milliseconds that the last commit took. */
+  #tookMs = 0;
   /** Who waits until the commit of that number has ended. */
   #waiters: { readonly commit: number; readonly resolve: () => void }[] = [];
 
@@ -106,7 +111,8 @@ export class CommitPipeline {
     this.#clearTimers();
     const { central, clock, memory, store, generation } = this.#ports;
     this.#begunAt = clock.now();
-    const { frames, through } = central.takeBatch({ frames: BATCH_FRAMES_MAX, bytes: BATCH_BYTES_MAX });
+    const framesMax = this.#tookMs < SLOW_COMMIT_MS ? BATCH_FRAMES_MAX : SLOW_BATCH_FRAMES_MAX;
+    const { frames, through } = central.takeBatch({ frames: framesMax, bytes: BATCH_BYTES_MAX });
     const frontiers = this.#frontiers();
     this.#isCommitting = true;
     this.#begun++;
@@ -133,6 +139,7 @@ export class CommitPipeline {
 
   #onCommitted(frames: readonly StoredFrame[], through: number, frontiers: Map<string, bigint>): void {
     this.#isCommitting = false;
+    this.#tookMs = this.#ports.clock.now() - this.#begunAt;
     this.commits++;
     const before = this.committed;
     this.committed = frontiers;

@@ -77,6 +77,19 @@ describe('a commit', () => {
     );
   });
 
+  test('takes more after one that took long', async () => {
+    const bench = new Bench();
+    for (let i = 0; i < 2_000; i++) bench.add(i);
+    bench.pipeline.kick();
+    expect(bench.last().batch.frames).toHaveLength(256);
+    bench.nowMs += 20;
+    await bench.last().settle();
+    expect(bench.last().batch.frames).toHaveLength(1_024);
+    bench.nowMs += 1;
+    await bench.last().settle();
+    expect(bench.last().batch.frames).toHaveLength(256);
+  });
+
   test('settles its frames before anyone is told', async () => {
     const bench = new Bench();
     const frame = bench.add(0);
