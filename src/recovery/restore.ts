@@ -17,8 +17,9 @@ import { SlabAllocator } from '../memory/slab-allocator.ts';
 import type { RestorableCheckpoint, StoreContents } from '../store/contract.ts';
 import type { RecoveryReceipt, RestoredStream } from './receipt.ts';
 
-/** Copies under way at a time. */
-const COPIES_MAX = 256;
+/** Copies that a store is asked for at once; as many again may be under way. */
+const BATCH_COPIES_MAX = 4_096;
+const BATCH_BYTES_MAX = 2 ** 25;
 /** Up to this share of a heap, restored frames stay. */
 const STAY_SHARE_MAX = 1 / 3;
 
@@ -47,32 +48,70 @@ export async function restoreCheckpoints(
   const allocators = arenas.map((arena) => new SlabAllocator(heapRegion(arena, memory.buffer)));
   const placed: PlacedCheckpoint[] = [];
   const streams: RestoredStream[] = [];
-  let copies: Promise<void>[] = [];
+  const copies = new Copies();
   try {
-    for await (const checkpoint of contents.contents.checkpoints) {
+    const { checkpoints } = contents.contents;
+    const take = (checkpoint: RestorableCheckpoint): Promise<void> | undefined => {
       const shard = contents.shardOf(checkpoint.stream);
       const address = place(allocators[shard] as SlabAllocator, checkpoint);
       const bytes = checkpoint.byteLength;
-      const copy = checkpoint.copyTo(memory.u8.subarray(address, address + bytes));
-      // It can fail while nobody awaits it yet, and a rejection that nobody handles ends the process.
-      copy.catch(() => undefined);
-      copies.push(copy);
       placed.push({ stream: checkpoint.stream, shard, sequence: checkpoint.sequence, address, bytes });
       streams.push(receiptOf(checkpoint));
-      if (copies.length >= COPIES_MAX) {
-        await Promise.all(copies);
-        copies = [];
+      return copies.add(checkpoint.copyTo(memory.u8.subarray(address, address + bytes)), bytes);
+    };
+    // Not by `for await` where it can be helped: that waits between any two, and a store could not do many at once.
+    if (Symbol.iterator in checkpoints) {
+      for (const checkpoint of checkpoints) {
+        const full = take(checkpoint);
+        if (full !== undefined) await full;
       }
+    } else {
+      for await (const checkpoint of checkpoints) await take(checkpoint);
     }
-    await Promise.all(copies);
+    await copies.all();
   } catch (error) {
     // The caller closes the store next, so the other copies have to be through with it.
-    await Promise.allSettled(copies);
+    await copies.settled();
     throw error;
   }
   const { generation, lost, frontiers } = contents.contents;
   const isTransient = allocators.map(({ usedBytes, bytes }) => usedBytes > bytes * STAY_SHARE_MAX);
   return { placed, isTransient, receipt: { generation, streams, lost, positions: new Map(frontiers) } };
+}
+
+/** Copies under way: one batch is asked for while the one before it is being made. */
+class Copies {
+  #batch: Promise<void>[] = [];
+  #bytes = 0;
+  #before: Promise<void>[] = [];
+
+  /** When the batch is full, a promise to wait for before more are asked for. */
+  add(copy: Promise<void>, bytes: number): Promise<void> | undefined {
+    // It can fail while nobody awaits it yet, and a rejection that nobody handles ends the process.
+    copy.catch(() => undefined);
+    this.#batch.push(copy);
+    this.#bytes += bytes;
+    return this.#batch.length >= BATCH_COPIES_MAX || this.#bytes >= BATCH_BYTES_MAX
+      ? this.#next()
+      : undefined;
+  }
+
+  async all(): Promise<void> {
+    await this.#next();
+    await this.#next();
+  }
+
+  async settled(): Promise<void> {
+    await Promise.allSettled([...this.#before, ...this.#batch]);
+  }
+
+  /** Waits for the batch before this one. */
+  async #next(): Promise<void> {
+    await Promise.all(this.#before);
+    this.#before = this.#batch;
+    this.#batch = [];
+    this.#bytes = 0;
+  }
 }
 
 function place(allocator: SlabAllocator, checkpoint: RestorableCheckpoint): number {

@@ -122,7 +122,7 @@ test('so many copies are under way at a time, and all are done when it resolves'
   let open = 0;
   let most = 0;
   let done = 0;
-  const slow = Array.from({ length: 1_000 }, (_, index) =>
+  const slow = Array.from({ length: 20_000 }, (_, index) =>
     checkpoint(`${index}`, new Uint8Array(64), {
       copyTo: async () => {
         most = Math.max(most, ++open);
@@ -133,9 +133,27 @@ test('so many copies are under way at a time, and all are done when it resolves'
     }),
   );
   await restore(slow);
-  expect(done).toBe(1_000);
+  expect(done).toBe(20_000);
   expect(most).toBeGreaterThan(1);
-  expect(most).toBeLessThanOrEqual(256);
+  expect(most).toBeLessThanOrEqual(2 * 4_096);
+});
+
+test('a copy that fails is waited for with all the others before anybody is told', async () => {
+  let open = 0;
+  const failing = Array.from({ length: 10_000 }, (_, index) =>
+    checkpoint(`${index}`, new Uint8Array(64), {
+      copyTo: async () => {
+        open++;
+        await macrotask();
+        if (index === 5_000) throw new Error('the disk is gone');
+        await macrotask();
+        open--;
+      },
+    }),
+  );
+  await expect(restore(failing)).rejects.toThrow('the disk is gone');
+  // The one that failed never came to its end.
+  expect(open).toBe(1);
 });
 
 describe('checkpoints that take much of a heap', () => {

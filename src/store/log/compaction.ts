@@ -12,7 +12,7 @@ import { TidemarkError } from '../../error.ts';
 import type { FileSystem } from '../file-system.ts';
 import type { CheckpointLocation } from './checkpoint-index.ts';
 import { type Frontiers, type Origin, originBytesMax } from './commit-record.ts';
-import { type ReadSegment, readFrameInto } from './frame-reader.ts';
+import { readFrameInto, type SegmentAccess } from './frame-reader.ts';
 import { recordFootprint, segmentFileName } from './layout.ts';
 import type { Append, IndexedFrame, LogWriter } from './log-writer.ts';
 import { type ScannedCommit, scanSegment } from './scan.ts';
@@ -66,7 +66,7 @@ interface Carry {
 export interface CompactorInput {
   readonly fileSystem: FileSystem;
   readonly writer: LogWriter;
-  readonly read: ReadSegment;
+  readonly access: SegmentAccess;
   /** Above this many live bytes only the newest checkpoint of a stream is carried. */
   readonly pressureBytes: number;
 }
@@ -178,7 +178,7 @@ export class Compactor {
     const { sequence, origin, generation } = place;
     const bytes = new Uint8Array(place.length);
     try {
-      readFrameInto(this.input.read, place, bytes);
+      readFrameInto(this.input.access, place, bytes);
       return { stream, sequence, bytes, origin, generation };
     } catch (error) {
       this.giveUp(stream, place, error);

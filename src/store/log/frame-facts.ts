@@ -2,7 +2,7 @@
 import { EXTENSION_CREATED_AT, EXTENSION_GENERATION } from '../../codec/extension.ts';
 import { FRAME_FOOTER_BYTES } from '../../codec/footer.ts';
 import type { CheckpointLocation } from './checkpoint-index.ts';
-import type { ReadSegment } from './frame-reader.ts';
+import type { SegmentAccess } from './frame-reader.ts';
 import { getCounter, RECORD_ALIGN, viewOf } from './layout.ts';
 
 export interface FrameFacts {
@@ -11,14 +11,14 @@ export interface FrameFacts {
 }
 
 /** Of a frame that was verified when the index took it up; nothing is verified here. */
-export function readFrameFacts(read: ReadSegment, place: CheckpointLocation): FrameFacts {
+export function readFrameFacts(access: SegmentAccess, place: CheckpointLocation): FrameFacts {
   const start = place.position + RECORD_ALIGN;
   const footer = new Uint8Array(FRAME_FOOTER_BYTES);
-  read(place.segment, footer, start + place.length - FRAME_FOOTER_BYTES);
+  access.read(place.segment, footer, start + place.length - FRAME_FOOTER_BYTES);
   const bodyEnd = viewOf(footer).getUint32(0, true);
   if (bodyEnd + 16 > place.length) return { createdAtMs: 0, generation: 0 };
   const extension = new Uint8Array(16);
-  read(place.segment, extension, start + bodyEnd);
+  access.read(place.segment, extension, start + bodyEnd);
   return frameFactsAt(viewOf(extension), 0);
 }
 

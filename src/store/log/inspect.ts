@@ -9,9 +9,15 @@ import { TidemarkError } from '../../error.ts';
 import type { FileSystem } from '../file-system.ts';
 import { CheckpointIndex, type CheckpointLocation } from './checkpoint-index.ts';
 import type { Damage } from './damage.ts';
-import { classifyDirectory, type DirectoryOnDisk, notAStore, readDirectory } from './directory.ts';
+import {
+  classifyDirectory,
+  type DirectoryOnDisk,
+  notAStore,
+  readDirectory,
+  type SegmentOnDisk,
+} from './directory.ts';
 import { readFrameFacts } from './frame-facts.ts';
-import { type ReadSegment, readFrameInto } from './frame-reader.ts';
+import { readFrameInto, type SegmentAccess } from './frame-reader.ts';
 import { LOCK_FILE, SUPERBLOCK_BYTES } from './layout.ts';
 import { type DirectoryLock, isDamagedLock, lockDirectory } from './lock.ts';
 import { withSystemErrors } from './open-log.ts';
@@ -107,18 +113,18 @@ export function readFrame(
 ): Uint8Array<ArrayBuffer> | undefined {
   return withSystemErrors(directory, () => {
     if (classifyDirectory(fileSystem, directory) !== 'ours') throw notAStore(directory);
-    return withLog({ fileSystem, directory, depth: 'skim' }, ({ log, read }) => {
+    return withLog({ fileSystem, directory, depth: 'skim' }, ({ log, access }) => {
       const { stream, sequence } = wanted;
       if (sequence !== undefined) {
         const place = log.index.find(stream, sequence);
-        if (place !== undefined) return readPlace(read, place);
+        if (place !== undefined) return readPlace(access, place);
         if (!isDamagedThere(log, stream, sequence)) return undefined;
         throw damagedCheckpoint(stream, sequence);
       }
       let damaged: Error | undefined;
       for (const place of log.index.entries(stream)) {
         try {
-          return readPlace(read, place);
+          return readPlace(access, place);
         } catch (error) {
           // The next older one may be good, as it would be for an engine that opened the directory.
           damaged = error instanceof Error ? error : damagedCheckpoint(stream, place.sequence);
@@ -133,7 +139,7 @@ export function readFrame(
 interface FoundLog {
   readonly onDisk: DirectoryOnDisk;
   readonly log: RecoveredLog;
-  readonly read: ReadSegment;
+  readonly access: SegmentAccess;
 }
 
 interface LogPlace {
@@ -148,12 +154,17 @@ function withLog<T>({ fileSystem, directory, depth }: LogPlace, use: (found: Fou
     const perStream = onDisk.superblock?.perStream ?? PER_STREAM;
     const log = recoverLog({ fileSystem, onDisk, newIndex: () => new CheckpointIndex(perStream), depth });
     const byId = new Map(onDisk.segments.map((segment) => [segment.id, segment]));
-    const read: ReadSegment = (id, target, position) => {
+    const segmentOf = (id: number): SegmentOnDisk => {
       const segment = byId.get(id);
       if (segment === undefined) throw new Error(`segment ${id} is not there`);
-      readSegmentOnDisk({ fileSystem, ...segment }, target, position);
+      return segment;
     };
-    return use({ onDisk, log, read });
+    const access: SegmentAccess = {
+      read: (id, target, position) =>
+        readSegmentOnDisk({ fileSystem, handle: segmentOf(id).handle }, target, position),
+      lapOf: (id) => segmentOf(id).lap,
+    };
+    return use({ onDisk, log, access });
   } finally {
     for (const { handle } of onDisk.segments) fileSystem.close(handle);
   }
@@ -192,12 +203,12 @@ function inspection(found: FoundLog, lockDamage: readonly Damage[]): Inspection 
   };
 }
 
-function inspectStreams({ log, read }: FoundLog): InspectedStream[] {
+function inspectStreams({ log, access }: FoundLog): InspectedStream[] {
   const byStream = new Map<string, InspectedCheckpoint[]>();
   for (const stream of log.index.streams()) {
     const good = log.index.entries(stream).map((place) => ({
       sequence: place.sequence,
-      createdAt: new Date(readFrameFacts(read, place).createdAtMs),
+      createdAt: new Date(readFrameFacts(access, place).createdAtMs),
       bytes: place.length,
       commit: place.origin,
       segment: place.segment,
@@ -222,9 +233,9 @@ function bySequence(a: InspectedCheckpoint, b: InspectedCheckpoint): number {
   return a.sequence < b.sequence ? -1 : Number(a.sequence > b.sequence);
 }
 
-function readPlace(read: ReadSegment, place: CheckpointLocation): Uint8Array<ArrayBuffer> {
+function readPlace(access: SegmentAccess, place: CheckpointLocation): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(place.length);
-  readFrameInto(read, place, bytes);
+  readFrameInto(access, place, bytes);
   return bytes;
 }
 

@@ -11,14 +11,14 @@ import type { CheckpointIndex, CheckpointLocation } from './checkpoint-index.ts'
 import { commitFrameBytesMax, type Frontiers, type Tombstone } from './commit-record.ts';
 import { Compactor } from './compaction.ts';
 import { readFrameFacts } from './frame-facts.ts';
-import { type ReadSegment, readFrameInto } from './frame-reader.ts';
+import { readFrameInto, readFramesInto, type SegmentAccess, type WantedFrame } from './frame-reader.ts';
 import { recordFootprint } from './layout.ts';
 import type { DirectoryLock } from './lock.ts';
 import type { Append, IndexedFrame, LogWriter } from './log-writer.ts';
 import type { LogLimits, LogPorts } from './options.ts';
 import { indexFrameBytesMax } from './segment-index.ts';
 import { readSegmentOnDisk } from './segment-reader.ts';
-import { OVERHEAD_BYTES } from './segments.ts';
+import { OVERHEAD_BYTES, type Segment } from './segments.ts';
 
 export interface LogFrame {
   readonly stream: string;
@@ -58,7 +58,7 @@ export class LogStore {
   private readonly writer: LogWriter;
   private readonly index: CheckpointIndex;
   private readonly compactor: Compactor;
-  private readonly read: ReadSegment;
+  private readonly access: SegmentAccess;
   private isClosed = false;
   /** A commit of this size found no room, and nothing has died since. */
   private full: { readonly bytes: number; readonly deaths: number } | undefined;
@@ -72,13 +72,18 @@ export class LogStore {
     this.compactionCredit = input.capacityBytes;
     const { segments } = this.writer;
     const { fileSystem } = input.ports;
-    this.read = (id, target, position) => {
+    const segmentOf = (id: number): Segment => {
       const segment = segments.byId(id);
       if (segment === undefined) throw new Error(`segment ${id} is not in use`);
-      readSegmentOnDisk({ fileSystem, handle: segment.handle }, target, position);
+      return segment;
+    };
+    this.access = {
+      read: (id, target, position) =>
+        readSegmentOnDisk({ fileSystem, handle: segmentOf(id).handle }, target, position),
+      lapOf: (id) => segmentOf(id).lap,
     };
     const pressureBytes = input.capacityBytes / 2;
-    this.compactor = new Compactor({ fileSystem, writer: this.writer, read: this.read, pressureBytes });
+    this.compactor = new Compactor({ fileSystem, writer: this.writer, access: this.access, pressureBytes });
   }
 
   get generation(): bigint {
@@ -108,26 +113,20 @@ export class LogStore {
     const place = sequence === undefined ? this.index.newest(stream) : this.index.find(stream, sequence);
     if (place === undefined) return undefined;
     const bytes = new Uint8Array(place.length);
-    readFrameInto(this.read, place, bytes);
+    readFrameInto(this.access, place, bytes);
     return bytes;
   }
 
-  /** Fills `target`, which may be shared memory, with the checkpoint of `stream` at `sequence`, verified. */
-  copyFrame(stream: string, sequence: bigint, target: Uint8Array): void {
+  /** Where a checkpoint is, for `copyFrames`. */
+  locate(stream: string, sequence: bigint): CheckpointLocation | undefined {
     this.requireOpen();
-    const place = this.index.find(stream, sequence);
-    if (place === undefined || place.length !== target.length) {
-      throw new TidemarkError(
-        'ERR_TIDEMARK_NOT_FOUND',
-        `the log has no checkpoint of ${JSON.stringify(stream)} at ${sequence} with ${target.length} bytes`,
-      );
-    }
-    readFrameInto(this.read, place, target);
+    return this.index.find(stream, sequence);
   }
 
-  /** Where it is, so that many can be read in the order in which they lie. */
-  locate(stream: string, sequence: bigint): CheckpointLocation | undefined {
-    return this.index.find(stream, sequence);
+  /** Fills targets with checkpoints, verified, in the order in which these lie; `onFailure` hears of those that are not. */
+  copyFrames(wanted: readonly WantedFrame[], onFailure: (frame: WantedFrame, error: unknown) => void): void {
+    this.requireOpen();
+    readFramesInto(this.access, wanted, onFailure);
   }
 
   /** Ascending by sequence. */
@@ -138,7 +137,7 @@ export class LogStore {
       .reverse()
       .map((place) => ({
         sequence: place.sequence,
-        createdAtMs: readFrameFacts(this.read, place).createdAtMs,
+        createdAtMs: readFrameFacts(this.access, place).createdAtMs,
       }));
   }
 

@@ -6,6 +6,7 @@
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { TidemarkError, toErrorRecord } from '../../error.ts';
+import type { WantedFrame } from './frame-reader.ts';
 import type { LogFrame, LogStore } from './log-store.ts';
 import { type OpenedLog, openLog } from './open-log.ts';
 import type { LogOptions, LogPorts } from './options.ts';
@@ -156,29 +157,29 @@ class WriterServer {
     return contents;
   }
 
-  /** In the order in which they lie in the log, whatever the order of the request. */
   private copy({ request, checkpoints, offsets }: CopyRequest): WriterReply {
     const store = this.opening();
     const failures: CopyFailure[] = [];
     const bytes = new Map<number, Uint8Array>();
-    const wanted = Array.from(checkpoints, (checkpoint, at) => {
+    const wanted: (WantedFrame & { readonly at: number })[] = [];
+    for (const [at, checkpoint] of checkpoints.entries()) {
       const stream = this.opened?.streams[checkpoint] ?? '';
       const sequence = this.opened?.sequences[checkpoint] ?? 0n;
       const place = store.locate(stream, sequence);
-      return { at, stream, sequence, place, segment: place?.segment ?? 0, position: place?.position ?? 0 };
-    });
-    wanted.sort((a, b) => a.segment - b.segment || a.position - b.position);
-    for (const { at, stream, sequence, place } of wanted) {
-      try {
-        const offset = offsets[at] as number;
-        const length = place?.length ?? 0;
-        const target = offset < 0 ? new Uint8Array(length) : this.memoryAt(offset, length);
-        store.copyFrame(stream, sequence, target);
-        if (offset < 0) bytes.set(at, target);
-      } catch (error) {
-        failures.push({ at, error: toErrorRecord(error) });
+      if (place === undefined) {
+        failures.push({ at, error: toErrorRecord(notFound(stream, sequence)) });
+        continue;
       }
+      const offset = offsets[at] as number;
+      const target = offset < 0 ? new Uint8Array(place.length) : this.memoryAt(offset, place.length);
+      if (offset < 0) bytes.set(at, target);
+      wanted.push({ at, place, target });
     }
+    store.copyFrames(wanted, (frame, error) => {
+      const { at } = frame as (typeof wanted)[number];
+      bytes.delete(at);
+      failures.push({ at, error: toErrorRecord(error) });
+    });
     return { type: 'copied', request, failures, bytes };
   }
 
@@ -255,6 +256,13 @@ class WriterServer {
     }
     this.onEnd();
   }
+}
+
+function notFound(stream: string, sequence: bigint): TidemarkError {
+  return new TidemarkError(
+    'ERR_TIDEMARK_NOT_FOUND',
+    `the log has no checkpoint of ${JSON.stringify(stream)} at ${sequence}`,
+  );
 }
 
 /** The commits from `start` on that can go out as one. */
