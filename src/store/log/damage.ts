@@ -1,4 +1,5 @@
 /** What can be found wrong in a directory of ours, as plain data for reports. */
+import type { ScannedCommit } from './scan.ts';
 
 export type DamageKind =
   /** A slot of the superblock does not verify, or the file is missing. */
@@ -33,4 +34,32 @@ export interface Damage {
   readonly sequence?: bigint;
   /** One line that says what is wrong and what it costs. */
   readonly detail: string;
+}
+
+/** What is damaged in a commit of the segment in `file`. */
+export function damageOfCommit(file: string, commit: ScannedCommit): Damage[] {
+  const { number, record, frames, start, paddingDamage } = commit;
+  const damage: Damage[] = [];
+  if (commit.state === 'damaged' && record === undefined) {
+    const kept = frames.filter((frame) => frame.damage === undefined).length;
+    const detail = `the record of commit ${number} does not verify; ${kept} of its checkpoints do`;
+    damage.push({ kind: 'commit', file, position: start, commit: number, detail });
+  }
+  for (const { damage: detail, position, stream, sequence } of frames) {
+    if (detail === undefined) continue;
+    damage.push({
+      kind: 'frame',
+      file,
+      position: position < 0 ? start : position,
+      commit: number,
+      ...(stream === undefined ? {} : { stream }),
+      ...(sequence === undefined ? {} : { sequence }),
+      detail,
+    });
+  }
+  if (paddingDamage !== undefined) {
+    const detail = 'padding that is always zero is not; nothing is lost by it';
+    damage.push({ kind: 'padding', file, position: paddingDamage, commit: number, detail });
+  }
+  return damage;
 }

@@ -14,7 +14,7 @@
 import type { FileSystem } from '../file-system.ts';
 import type { CheckpointIndex } from './checkpoint-index.ts';
 import type { CommitRecord, Frontiers, Tombstone } from './commit-record.ts';
-import type { Damage } from './damage.ts';
+import { type Damage, damageOfCommit } from './damage.ts';
 import type { DirectoryOnDisk, SegmentOnDisk } from './directory.ts';
 import { type DamagedFrame, FallBacks, type FallBackVerdict } from './fall-back.ts';
 import { takeKernelBuffer } from './kernel-buffer.ts';
@@ -284,7 +284,7 @@ class Recovery {
     }
     if (record !== undefined) this.closeGap(commit, record);
     else if (!commit.framesComplete && this.missingFrom === 0) this.missingFrom = number;
-    this.report(segment, commit);
+    this.damage.push(...damageOfCommit(segment.file, commit));
     this.expected = number + 1;
     this.lastCommit = Math.max(this.lastCommit, number);
     this.generation = Math.max(this.generation, commit.generation);
@@ -347,32 +347,6 @@ class Recovery {
       after.settledCommit === before.settledCommit;
     this.gaps.push({ through, limit: sound ? before.frontiers : NO_FRONTIERS });
     this.missingFrom = 0;
-  }
-
-  private report(segment: SegmentOnDisk, commit: ScannedCommit): void {
-    const { file } = segment;
-    const { number, record, paddingDamage } = commit;
-    if (commit.state === 'damaged' && record === undefined) {
-      const kept = commit.frames.filter((frame) => frame.damage === undefined).length;
-      const detail = `the record of commit ${number} does not verify; ${kept} of its checkpoints do`;
-      this.damage.push({ kind: 'commit', file, position: commit.start, commit: number, detail });
-    }
-    for (const { damage, position, stream, sequence } of commit.frames) {
-      if (damage === undefined) continue;
-      this.damage.push({
-        kind: 'frame',
-        file,
-        position: position < 0 ? commit.start : position,
-        commit: number,
-        ...(stream === undefined ? {} : { stream }),
-        ...(sequence === undefined ? {} : { sequence }),
-        detail: damage,
-      });
-    }
-    if (paddingDamage !== undefined) {
-      const detail = 'padding that is always zero is not; nothing is lost by it';
-      this.damage.push({ kind: 'padding', file, position: paddingDamage, commit: number, detail });
-    }
   }
 
   /** The frontiers of the given commits, from their own records or from those that carried their frames. */
