@@ -1,10 +1,7 @@
 /** BENCHMARKS.md: the method as it is written by hand, and what the last runs of the suites have found. */
 import type { SuiteRecord } from './record.ts';
-import { kindOf, nsText, ratioText, referencesOf } from './subject-kind.ts';
+import { kindOf, nsText, ratioText, referencesOf, timesText } from './subject-kind.ts';
 import type { Result } from './suite.ts';
-
-/** Single operations have at least so many samples; whole runs have fewer. */
-const MICRO_SAMPLES = 7;
 
 export function benchmarksOf(method: string, records: readonly SuiteRecord[]): string {
   const parts = [
@@ -25,14 +22,12 @@ function suiteParts(record: SuiteRecord): string[] {
     `## Suite \`${suite}\``,
     `${date}, ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, Node ${node}. ${versions.join(', ')}.`,
     `![Chart of the suite ${suite}](bench/results/${suite}.svg)`,
-    ...(results.every(({ samples }) => samples >= MICRO_SAMPLES)
-      ? microParts(results)
-      : cases.flatMap(caseParts)),
+    ...(results.some(({ remarks }) => remarks.length > 1) ? cases.flatMap(caseParts) : tableParts(results)),
   ];
 }
 
-/** Cases that were measured for several shapes: a table for each, with a column for each shape. */
-function microParts(results: readonly Result[]): string[] {
+/** Cases that were measured for several shapes or sizes: a table for each, with a column for each of them. */
+function tableParts(results: readonly Result[]): string[] {
   const groups = Map.groupBy(results, (result) => result.case.split('/')[0] as string);
   return [...groups].flatMap(([name, group]) => {
     const shapes = [...new Set(group.map((result) => shapeOf(result)))];
@@ -65,8 +60,44 @@ function microParts(results: readonly Result[]): string[] {
       ...(hasKind('rival') ? ratios(`**${own}, to the best rival**`, 'rival') : []),
       ...(hasKind('limit') ? ratios(`**${own}, to the limit**`, 'limit') : []),
     ];
-    return [`### \`${name}\``, lines.join('\n'), ...remarksOf(group)];
+    return [
+      `### \`${name}\``,
+      lines.join('\n'),
+      ...remarksOf(group),
+      ...diskParts(group, { shapes, subjects }),
+    ];
   });
+}
+
+/** What the subjects take of the disk and write to it, a table of its own. */
+function diskParts(
+  results: readonly Result[],
+  { shapes, subjects }: { readonly shapes: readonly string[]; readonly subjects: readonly string[] },
+): string[] {
+  const withDisk = results.filter(({ disk }) => disk !== undefined);
+  if (withDisk.length === 0) return [];
+  const isWritten = withDisk.some(({ disk }) => disk?.writtenToSaved !== undefined);
+  const lines = [
+    ...row([isWritten ? 'on disk to kept, written to saved' : 'on disk to kept', ...shapes]),
+    ...row(['---', ...shapes.map(() => '---:')]),
+    ...subjects.flatMap((subject) => {
+      const own = withDisk.filter((result) => result.subject === subject);
+      if (own.length === 0) return [];
+      return row([
+        `\`${subject}\``,
+        ...shapes.map((shape) => diskText(own.find((result) => shapeOf(result) === shape))),
+      ]);
+    }),
+  ];
+  return [lines.join('\n')];
+}
+
+function diskText(result: Result | undefined): string {
+  const { takenToKept, writtenToSaved } = result?.disk ?? {};
+  return [takenToKept, writtenToSaved]
+    .filter((times) => times !== undefined)
+    .map(timesText)
+    .join(', ');
 }
 
 /** Rivals of which there is something to know, with their remark. */

@@ -1,5 +1,5 @@
 /** How results are shown: a table for people, or one JSON object a line for programs. */
-import { nsText, ratioText, referencesOf } from './subject-kind.ts';
+import { nsText, ratioText, referencesOf, timesText } from './subject-kind.ts';
 import type { Result } from './suite.ts';
 
 const HEADER = [
@@ -12,7 +12,7 @@ const HEADER = [
   'to best rival',
   'to limit',
 ] as const;
-const WIDTHS = [22, 20, 14, 14, 12, 8, 14, 10] as const;
+const WIDTHS = [22, 24, 14, 14, 12, 8, 14, 10] as const;
 
 /** The fields of a result that programs rely on. */
 export function toJsonLine(result: Result): string {
@@ -29,22 +29,33 @@ export function caseLines(results: readonly Result[]): string {
   const { rival, limit } = referencesOf(results);
   return results
     .map((result) => {
-      const { median, greatest } = result.spread;
+      const remarks = [...result.remarks, ...diskText(result)];
       const line = row([
         result.case,
         result.subject,
         nsText(result.nsPerOp),
-        result.samples > 1 ? `+${percent(median)} +${percent(greatest)}` : '',
+        result.samples > 1 ? spreadText(result.spread) : '',
         result.bytesPerOp.toLocaleString('en-US'),
         (result.bytesPerOp / result.nsPerOp).toFixed(2),
         ratioText(rival, result),
         ratioText(limit, result),
-        result.remarks.length === 1 ? ` ${result.remarks[0]}` : '',
+        remarks.length === 1 ? ` ${remarks[0]}` : '',
       ]);
-      if (result.remarks.length === 1) return line;
-      return [line, ...result.remarks.map((remark) => `  ${remark}\n`)].join('');
+      if (remarks.length === 1) return line;
+      return [line, ...remarks.map((remark) => `  ${remark}\n`)].join('');
     })
     .join('');
+}
+
+function spreadText({ median, greatest, least }: Result['spread']): string {
+  return `${least === undefined ? `+${percent(median)}` : `-${percent(least)}`} +${percent(greatest)}`;
+}
+
+function diskText({ disk }: Result): string[] {
+  if (disk === undefined) return [];
+  const { takenToKept, writtenToSaved } = disk;
+  const written = writtenToSaved === undefined ? '' : `, writes ${timesText(writtenToSaved)} what it saves`;
+  return [`takes ${timesText(takenToKept)} what it keeps${written}`];
 }
 
 function percent(share: number): string {

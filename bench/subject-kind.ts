@@ -23,7 +23,11 @@ export function referencesOf(results: readonly Result[]): References {
 /** How many times as fast as `other` it is: above 1 is faster. Empty without another to compare with. */
 export function ratioText(other: Result | undefined, result: Result): string {
   if (other === undefined || other === result) return '';
-  return `${(other.nsPerOp / result.nsPerOp).toFixed(2)}×`;
+  return timesText(other.nsPerOp / result.nsPerOp);
+}
+
+export function timesText(times: number): string {
+  return `${times.toFixed(2)}×`;
 }
 
 export function nsText(ns: number): string {

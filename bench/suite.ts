@@ -21,10 +21,22 @@ export interface Result {
   readonly bytesPerOp: number;
   /** Batches, or runs, that `nsPerOp` was chosen from. */
   readonly samples: number;
-  /** How much more than the least the middle and the greatest sample took: 0.02 is 2 %. */
-  readonly spread: { readonly median: number; readonly greatest: number };
+  /**
+   * How much more than `nsPerOp` the middle and the greatest sample took: 0.02 is 2 %. Where it is the middle one,
+   * also how much less the least took.
+   */
+  readonly spread: { readonly median: number; readonly greatest: number; readonly least?: number };
   /** What else was found, for people to read. */
   readonly remarks: readonly string[];
+  /** Of what keeps something on disk. */
+  readonly disk?: DiskUse;
+}
+
+export interface DiskUse {
+  /** Blocks that its files take, to the bytes of the checkpoints that it is to keep: 1.5 is half as much again. */
+  readonly takenToKept: number;
+  /** Bytes that it wrote, to those that it was given to save; absent where that is not known. */
+  readonly writtenToSaved?: number;
 }
 
 export interface Suite {
@@ -139,17 +151,34 @@ class MicroRun {
   }
 }
 
+type Summary = Pick<Result, 'nsPerOp' | 'samples' | 'spread'>;
+
 /** The least sample, and how far the others lie above it. */
-export function summarize(samplesNs: readonly number[]): Pick<Result, 'nsPerOp' | 'samples' | 'spread'> {
-  const ascending = [...samplesNs].sort((a, b) => a - b);
+export function summarize(samplesNs: readonly number[]): Summary {
+  const { least, median, greatest } = orderOf(samplesNs);
+  return {
+    nsPerOp: least,
+    samples: samplesNs.length,
+    spread: { median: median / least - 1, greatest: greatest / least - 1 },
+  };
+}
+
+/** The middle sample and how far the others reach, for work of which not every sample has the same share. */
+export function summarizeByMedian(samplesNs: readonly number[]): Summary {
+  const { least, median, greatest } = orderOf(samplesNs);
+  return {
+    nsPerOp: median,
+    samples: samplesNs.length,
+    spread: { median: 0, greatest: greatest / median - 1, least: 1 - least / median },
+  };
+}
+
+function orderOf(samples: readonly number[]) {
+  const ascending = [...samples].sort((a, b) => a - b);
   const least = ascending[0];
   const greatest = ascending.at(-1);
   const median = ascending[ascending.length >> 1];
   if (least === undefined || greatest === undefined || median === undefined)
     throw new Error('nothing was measured');
-  return {
-    nsPerOp: least,
-    samples: ascending.length,
-    spread: { median: median / least - 1, greatest: greatest / least - 1 },
-  };
+  return { least, median, greatest };
 }

@@ -41,6 +41,25 @@ const ENGINE: readonly Result[] = [
   result({ suite: 'engine', case: 'ingest/slots', subject: 'diy-single', nsPerOp: 250, samples: 3 }),
 ];
 
+const STORE: readonly Result[] = [
+  result({
+    suite: 'store',
+    case: 'save/1KiB',
+    subject: 'tidemark',
+    nsPerOp: 4_000,
+    spread: { median: 0, greatest: 0.5, least: 0.25 },
+    disk: { takenToKept: 1.5, writtenToSaved: 1.1 },
+  }),
+  result({
+    suite: 'store',
+    case: 'save/1KiB',
+    subject: 'lmdb',
+    nsPerOp: 8_000,
+    disk: { takenToKept: 2 },
+  }),
+  result({ suite: 'store', case: 'save/1KiB', subject: 'limit-preallocated-write', nsPerOp: 2_000 }),
+];
+
 async function makeFolder(): Promise<URL> {
   const path = await mkdtemp(join(tmpdir(), 'tidemark-report-'));
   onTestFinished(() => rm(path, { recursive: true, force: true }));
@@ -66,9 +85,18 @@ describe('what the bench reports', () => {
     ]);
   });
 
+  test('what is taken of the disk and written to it stands behind the ratios', () => {
+    const lines = caseLines(STORE).split('\n');
+    expect(lines[0]).toMatch(
+      /-25% \+50% .* 2\.00× +0\.50× +takes 1\.50× what it keeps, writes 1\.10× what it saves$/,
+    );
+    expect(lines[1]).toMatch(/ 0\.25× +takes 2\.00× what it keeps$/);
+    expect(lines[2]).toMatch(/ 4\.00×$/);
+  });
+
   test('a record comes back as it was written, and a folder that does not exist has none', async () => {
     const folder = await makeFolder();
-    const records = [recordOf('codec', MICRO), recordOf('engine', ENGINE)];
+    const records = [recordOf('codec', MICRO), recordOf('engine', ENGINE), recordOf('store', STORE)];
     for (const record of records) await writeRecord(folder, record);
     expect(await readRecords(folder)).toEqual(records);
     expect(await readRecords(new URL('missing/', folder))).toEqual([]);
@@ -90,6 +118,11 @@ describe('what the bench reports', () => {
     expect(text).toContain('`msgpackr`: has to decode everything.');
     expect(text).toContain(
       "- `tidemark`: **500 ns/event**, 0.50× the best rival's speed, best of 3\n  - a\n  - b",
+    );
+    const store = benchmarksOf('The method.', [recordOf('store', STORE)]);
+    expect(store).toContain('| `limit-preallocated-write` | 2,000 |');
+    expect(store).toContain(
+      '| on disk to kept, written to saved | 1KiB |\n| --- | ---: |\n| `tidemark` | 1.50×, 1.10× |\n| `lmdb` | 2.00× |\n',
     );
     expect(benchmarksOf('The method.', [])).toContain('No suite has been run yet.');
   });

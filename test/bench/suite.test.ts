@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { makeState, makeVersions, requireSameState, SHAPES } from '../../bench/shapes.ts';
-import { measureCase, summarize } from '../../bench/suite.ts';
+import { measureCase, summarize, summarizeByMedian } from '../../bench/suite.ts';
 
 describe('the micro measure', () => {
   test('takes the least of at least seven batches and checks each subject before and after', () => {
@@ -53,6 +53,15 @@ describe('the micro measure', () => {
       spread: { median: 120 / 100 - 1, greatest: 150 / 100 - 1 },
     });
     expect(() => summarize([])).toThrow('nothing was measured');
+  });
+
+  test('summarizes samples by the middle one, with how far the others reach', () => {
+    expect(summarizeByMedian([120, 90, 150])).toEqual({
+      nsPerOp: 120,
+      samples: 3,
+      spread: { median: 0, greatest: 150 / 120 - 1, least: 1 - 90 / 120 },
+    });
+    expect(() => summarizeByMedian([])).toThrow('nothing was measured');
   });
 });
 
