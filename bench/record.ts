@@ -34,7 +34,12 @@ export function recordOf(suite: string, results: readonly Result[]): SuiteRecord
       platform: `${platform()} ${arch()}`,
     },
     node: process.version,
-    packages: { ...rivalVersions(), piscina, v8: process.versions.v8 },
+    packages: {
+      ...rivalVersions(),
+      piscina,
+      sqlite: process.versions['sqlite'] ?? '?',
+      v8: process.versions.v8,
+    },
     results,
   };
 }
