@@ -17,6 +17,7 @@ import type { Result, Suite } from './suite.ts';
 const SUITES: ReadonlyMap<string, () => Promise<Suite>> = new Map([
   ['codec', async () => (await import('./codec.ts')).suite],
   ['engine', async () => (await import('./engine.ts')).suite],
+  ['store', async () => (await import('./store.ts')).suite],
 ]);
 
 interface Request {

@@ -104,8 +104,34 @@ describe('npm run bench', () => {
     ]);
   });
 
+  test('store --smoke --json prints one object a line for every case and subject', {
+    timeout: SMOKE_TIMEOUT_MS,
+  }, async () => {
+    const { code, stdout, stderr } = await runBench('store', '--smoke', '--json');
+    expect(stderr).toMatch(EXPECTED_STDERR);
+    expect(code).toBe(0);
+    const lines = parseLines(stdout);
+    requireForm(lines, 'store');
+    const stores = [
+      'tidemark',
+      'tidemark-in-thread',
+      ...['lmdb'].filter(isInstalled),
+      'node:sqlite',
+      ...['classic-level'].filter(isInstalled),
+    ];
+    const saves = ['save/1KiB', 'save/8KiB', 'save/64KiB', 'save/256KiB', 'save-one/1KiB'];
+    expect(lines.map((line) => `${line.case} ${line.subject}`)).toEqual([
+      ...saves.flatMap((name) =>
+        [...stores, 'limit-preallocated-write'].map((subject) => `${name} ${subject}`),
+      ),
+      ...['recover/100k-streams', 'recover/1GiB'].flatMap((name) =>
+        stores.map((subject) => `${name} ${subject}`),
+      ),
+    ]);
+  });
+
   test.each([
-    ['a suite that does not exist', ['nonsense'], /unknown suite 'nonsense'; there are codec, engine/],
+    ['a suite that does not exist', ['nonsense'], /unknown suite 'nonsense'; there are codec, engine, store/],
     ['an option that does not exist', ['codec', '--nonsense'], /nonsense/],
   ])('%s is answered with exit code 2 and one line', async (_, args, message) => {
     const { code, stdout, stderr } = await runBench(...args);
