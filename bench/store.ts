@@ -8,7 +8,7 @@
  * A subject has a process of its own for all that it saves, and one for each recovery. The subjects take turns sample by
  * sample, since they share a disk that others may use too.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +19,8 @@ import type { RunRequest } from './store/run.ts';
 import type { SaveSample } from './store/save-run.ts';
 import { subjectNames } from './store/subject.ts';
 import { type DiskUse, type Result, type Suite, summarizeByMedian } from './suite.ts';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 interface Entry {
   readonly subject: string;
@@ -34,16 +36,18 @@ interface Entry {
 export const suite: Suite = {
   name: 'store',
   async *run({ isSmoke }) {
+    const start = performance.now();
     const root = await mkdtemp(join(tmpdir(), 'tidemark-bench-'));
-    // Ended by hand, it must not leave processes that are paused.
-    const onInterrupt = (): void => process.exit(130);
-    process.once('SIGINT', onInterrupt);
+    // Ended early, it must leave neither data nor processes that are paused.
+    const onExit = (): void => rmSync(root, { recursive: true, force: true, maxRetries: 3 });
+    const onSignal = (): void => process.exit(1);
+    process.once('exit', onExit);
+    for (const signal of SIGNALS) process.once(signal, onSignal);
     const peers = new Map(subjectNames('save').map((subject) => [subject, startPeer()]));
     try {
       if (!isSmoke && isInMemory(root))
         throw new Error(`${tmpdir()} is not on a disk; set TMPDIR to a directory that is`);
       for (const plan of casesOf(isSmoke)) {
-        const start = performance.now();
         const measure = plan.kind === 'save' ? measureSaves : measureRecoveries;
         const entries = await openAll(plan, peers, { root, isSmoke });
         await measure(plan, entries, start);
@@ -51,9 +55,10 @@ export const suite: Suite = {
         await rm(join(root, folderOf(plan)), { recursive: true });
       }
     } finally {
-      process.off('SIGINT', onInterrupt);
       await Promise.all([...peers.values()].map((peer) => peer.kill()));
       await rm(root, { recursive: true, force: true });
+      process.off('exit', onExit);
+      for (const signal of SIGNALS) process.off(signal, onSignal);
     }
   },
 };
@@ -121,14 +126,14 @@ async function measureRecoveries(plan: StoreCase, entries: readonly Entry[], sta
 }
 
 async function takeTurns(
-  { rounds, budgetMs }: StoreCase,
+  { rounds, untilMs }: StoreCase,
   { entries, start }: { readonly entries: readonly Entry[]; readonly start: number },
   sample: (entry: Entry) => Promise<void>,
 ): Promise<void> {
   const begin = performance.now();
   for (let round = 0; round < rounds; round++) {
     const now = performance.now();
-    if (round > 0 && now - start + (now - begin) / round > budgetMs) break;
+    if (round > 0 && now - start + (now - begin) / round > untilMs) break;
     for (const entry of entries) await sample(entry);
   }
 }

@@ -35,12 +35,13 @@ export class Peer<Request extends object> {
     return answer[0].value;
   }
 
+  /** Windows knows no such signals, and would end the process. */
   pause(): void {
-    this.#child.kill('SIGSTOP');
+    if (process.platform !== 'win32') this.#child.kill('SIGSTOP');
   }
 
   resume(): void {
-    this.#child.kill('SIGCONT');
+    if (process.platform !== 'win32') this.#child.kill('SIGCONT');
   }
 
   /** Ends it as a crash would: nothing is closed. */

@@ -21,7 +21,7 @@ const PLAN = {
   passes: 4,
   commits: 5,
   rounds: 1,
-  budgetMs: 0,
+  untilMs: 0,
 } as const;
 
 /** A store in memory that keeps `perStream` checkpoints, and does `mishap` to every commit. */
