@@ -1,11 +1,12 @@
 /** What a directory takes of a disk, and what a process writes to it. */
-import { readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** File systems that have no disk under them: tmpfs and ramfs. */
 const IN_MEMORY: readonly number[] = [0x0102_1994, 0x8584_58f6];
 /** What `blocks` of a file's status counts. */
 const BLOCK_BYTES = 512;
+const READ_BYTES = 2 ** 20;
 
 /** False, too, where the system does not say. */
 export function isInMemory(directory: string): boolean {
@@ -19,7 +20,12 @@ export function allocatedBytes(directory: string): number {
 
 /** Reads every file, so that all of it is in the page cache as far as there is room. */
 export function warm(directory: string): void {
-  for (const file of files(directory)) readFileSync(file);
+  const buffer = new Uint8Array(READ_BYTES);
+  for (const file of files(directory)) {
+    const handle = openSync(file, 'r');
+    while (readSync(handle, buffer) > 0);
+    closeSync(handle);
+  }
 }
 
 /**

@@ -16,30 +16,33 @@ const ZEROS = new Uint8Array(2 ** 20);
 export const preallocatedWrite: StoreSubjectModule = {
   isShared: true,
   open({ plan, directory }) {
-    const keptBytes = plan.streams * plan.perStream * plan.frameBytes;
-    const commitBytes = plan.framesPerCommit * plan.frameBytes;
-    const commits = Math.max(COMMITS_LEAST, Math.floor(Math.min(FILE_BYTES_MAX, keptBytes) / commitBytes));
+    const { streams, perStream, framesPerCommit, frameBytes } = plan;
+    const keptBytes = streams * perStream * frameBytes;
+    const fileBytes = Math.max(
+      COMMITS_LEAST * framesPerCommit * frameBytes,
+      Math.min(FILE_BYTES_MAX, keptBytes),
+    );
     const file = fs.openSync(join(directory, 'preallocated'), 'wx+');
-    for (let at = 0; at < commits * commitBytes; at += ZEROS.length)
-      fs.writeSync(file, ZEROS, 0, ZEROS.length, at);
+    for (let at = 0; at < fileBytes; at += ZEROS.length) fs.writeSync(file, ZEROS, 0, ZEROS.length, at);
     fs.fsyncSync(file);
-    let written = 0;
+    let end = 0;
     let last: readonly SavedFrame[] = [];
     return Promise.resolve({
       commit(frames) {
-        const position = (written % commits) * commitBytes;
+        const bytes = frames.length * frameBytes;
+        const start = end + bytes > fileBytes ? 0 : end;
         writeFully(
           nodeFileSystem,
           file,
-          frames.map(({ bytes }) => bytes),
-          position,
+          frames.map((frame) => frame.bytes),
+          start,
         );
         fs.fdatasyncSync(file);
-        written += 1;
+        end = start + bytes;
         last = frames;
       },
       close() {
-        let position = ((written - 1) % commits) * commitBytes;
+        let position = end - last.length * frameBytes;
         for (const { bytes } of last) {
           const found = new Uint8Array(bytes.length);
           fs.readSync(file, found, 0, found.length, position);

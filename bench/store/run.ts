@@ -2,10 +2,9 @@
  * A process of the store suite, started by `bench/store.ts`: it opens stores, saves into one of them sample by sample,
  * or recovers one. It answers request by request until it is killed.
  */
-import { findCase, type StoreCase } from './cases.ts';
-import { FrameSource, streamName } from './frame-source.ts';
+import { findCase } from './cases.ts';
 import { answerRequests } from './peer.ts';
-import { RecoveryTarget } from './recovery-target.ts';
+import { measureRecovery } from './recovery.ts';
 import { SaveRun, type SaveSample } from './save-run.ts';
 import { loadSubject } from './subject.ts';
 
@@ -24,9 +23,6 @@ export type RunRequest =
   | { readonly kind: 'finish' }
   | ({ readonly kind: 'recover' } & Place);
 
-/** Streams whose recovered bytes are compared; of all others it is known that they verify. */
-const COMPARED_STREAMS = 100;
-
 let run: SaveRun | undefined;
 
 async function serve(request: RunRequest): Promise<SaveSample | number | undefined> {
@@ -42,7 +38,11 @@ async function serve(request: RunRequest): Promise<SaveSample | number | undefin
       await opened().finish();
       return undefined;
     case 'recover':
-      return recover(request.subject, findCase(request.case, request.isSmoke), request.directory);
+      return measureRecovery(
+        await loadSubject(request.subject),
+        findCase(request.case, request.isSmoke),
+        request.directory,
+      );
     default:
       return request satisfies never;
   }
@@ -51,35 +51,6 @@ async function serve(request: RunRequest): Promise<SaveSample | number | undefin
 function opened(): SaveRun {
   if (run === undefined) throw new Error('no store is open');
   return run;
-}
-
-/** Nanoseconds from the directory to every stream's newest checkpoint in an engine's memory, verified. */
-async function recover(name: string, plan: StoreCase, directory: string): Promise<number> {
-  const subject = await loadSubject(name);
-  const target = new RecoveryTarget(plan);
-  const start = process.hrtime.bigint();
-  await subject.recover?.({ plan, directory, target });
-  const ns = Number(process.hrtime.bigint() - start);
-  requireRecovered(plan, target);
-  return ns;
-}
-
-function requireRecovered(plan: StoreCase, { memory, frames }: RecoveryTarget): void {
-  const source = new FrameSource(plan.frameBytes, 1);
-  const byStream = new Map(frames.map((frame) => [frame.stream, frame]));
-  if (frames.length !== plan.streams) throw new Error(`${frames.length} checkpoints were recovered`);
-  const stride = Math.max(1, Math.floor(plan.streams / COMPARED_STREAMS));
-  for (let stream = 0; stream < plan.streams; stream++) {
-    const found = byStream.get(streamName(stream));
-    if (found === undefined) throw new Error(`${streamName(stream)} was not recovered`);
-    const { address, bytes } = found;
-    if (memory.view.getBigUint64(address, true) !== BigInt(plan.passes))
-      throw new Error(`what was recovered of ${streamName(stream)} is not its newest checkpoint`);
-    if (stream % stride !== 0) continue;
-    const expected = source.expected(stream, plan.passes);
-    if (Buffer.compare(memory.u8.subarray(address, address + bytes), expected) !== 0)
-      throw new Error(`the recovered bytes of ${streamName(stream)} differ`);
-  }
 }
 
 answerRequests(serve);

@@ -7,6 +7,8 @@ import { writtenBytes } from './disk.ts';
 import { FrameSource, Random, streamName } from './frame-source.ts';
 import type { SavedFrame, StoreSubject, StoreSubjectModule } from './subject.ts';
 
+const PASS_FRAMES = 64;
+
 export interface SaveSample {
   readonly ns: number;
   /** Undefined where the system does not count. */
@@ -87,9 +89,10 @@ export class SaveRun {
   }
 
   async #saveAll(): Promise<void> {
-    const { streams, framesPerCommit } = this.#plan;
-    for (let start = 0; start < streams; start += framesPerCommit) {
-      const count = Math.min(framesPerCommit, streams - start);
+    const { streams } = this.#plan;
+    const most = passFrames(this.#plan);
+    for (let start = 0; start < streams; start += most) {
+      const count = Math.min(most, streams - start);
       await this.#subject.commit(
         this.#frames(
           Array.from({ length: count }, (_, i) => start + i),
@@ -125,7 +128,12 @@ export class SaveRun {
   }
 }
 
+/** Frames in a commit of the first passes: what comes before samples need not take as long as they do. */
+function passFrames({ kind, streams, framesPerCommit }: StoreCase): number {
+  return kind === 'save' ? Math.max(framesPerCommit, Math.min(streams, PASS_FRAMES)) : framesPerCommit;
+}
+
 /** Frames of the largest set that is made at a time. */
-function slotsOf({ framesPerCommit, commits }: StoreCase): number {
-  return framesPerCommit * Math.max(1, commits);
+function slotsOf(plan: StoreCase): number {
+  return Math.max(passFrames(plan), plan.framesPerCommit * plan.commits);
 }

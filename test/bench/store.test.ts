@@ -6,6 +6,7 @@ import { casesOf } from '../../bench/store/cases.ts';
 import { allocatedBytes } from '../../bench/store/disk.ts';
 import { FrameSource, streamName } from '../../bench/store/frame-source.ts';
 import { keyOf, keyRange, newestKeys, sequenceOf, streamOf } from '../../bench/store/keys.ts';
+import { measureRecovery } from '../../bench/store/recovery.ts';
 import { RecoveryTarget } from '../../bench/store/recovery-target.ts';
 import { SaveRun } from '../../bench/store/save-run.ts';
 import type { SavedFrame, StoreSubject } from '../../bench/store/subject.ts';
@@ -92,6 +93,48 @@ describe('what is saved', () => {
     await runOn(store);
     for (const batch of batches) expect(new Set(batch).size).toBe(batch.length);
     expect(batches.at(-1)).toHaveLength(PLAN.framesPerCommit);
+  });
+});
+
+describe('what is recovered', () => {
+  const recoverAs = (change: (frames: [stream: string, bytes: Uint8Array][]) => unknown) =>
+    measureRecovery(
+      {
+        recover({ plan, target }) {
+          const source = new FrameSource(plan.frameBytes, plan.streams);
+          const frames = Array.from({ length: plan.streams }, (_, i): [string, Uint8Array] => [
+            streamName(i),
+            source.write(i, i, plan.passes).slice(),
+          ]);
+          change(frames);
+          for (const [stream, bytes] of frames) target.take(stream, bytes);
+          return Promise.resolve();
+        },
+      },
+      PLAN,
+      tmpdir(),
+    );
+  const source = new FrameSource(PLAN.frameBytes, 1);
+
+  test('is every stream at its newest sequence, in any order', async () => {
+    expect(await recoverAs((frames) => frames.reverse())).toBeGreaterThan(0);
+  });
+
+  test.each([
+    ['a stream is not there', (frames: unknown[]) => frames.pop(), /9 checkpoints were recovered/],
+    ['a stream comes twice', (frames: unknown[]) => (frames[1] = frames[0]), /stream-0000001 was not/],
+    [
+      'a checkpoint is not the newest',
+      (frames: [string, Uint8Array][]) => (frames[4]![1] = source.write(0, 4, PLAN.passes - 1)),
+      /of stream-0000004 is not its newest checkpoint/,
+    ],
+    [
+      'it is the checkpoint of another stream',
+      (frames: [string, Uint8Array][]) => (frames[4]![1] = source.write(0, 5, PLAN.passes)),
+      /the recovered bytes of stream-0000004 differ/,
+    ],
+  ])('is found wrong when %s', async (_, change, message) => {
+    await expect(recoverAs(change)).rejects.toThrow(message);
   });
 });
 
