@@ -24,14 +24,13 @@ export const tidemarkInThread: StoreSubjectModule = {
   },
   recover({ plan, directory, target }) {
     const { store } = openLog(nodePorts, directory, logOptionsOf(plan));
-    const places = Array.from(store.streams(), (stream) => {
-      const { segment, position, length, sequence } = store.newest(stream) ?? fail(stream);
-      return { stream, segment, position, length, sequence };
+    const wanted = Array.from(store.streams(), (stream) => {
+      const place = store.newest(stream) ?? fail(stream);
+      return { place, target: target.place(stream, place.length) };
     });
-    // In the order in which they lie in the log.
-    places.sort((a, b) => a.segment - b.segment || a.position - b.position);
-    for (const { stream, sequence, length } of places)
-      store.copyFrame(stream, sequence, target.place(stream, length));
+    store.copyFrames(wanted, (_, error) => {
+      throw error;
+    });
     return Promise.resolve();
   },
 };
