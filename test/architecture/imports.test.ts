@@ -20,6 +20,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/store/': ['src/codec/', 'src/kernel/', 'src/memory/', 'src/checkpoint/'],
   'src/recovery/': ['src/codec/', 'src/memory/', 'src/checkpoint/'],
+  // What a user's tests import: the contract, and what makes and reads frames.
+  'src/testing/': ['src/codec/', 'src/checkpoint/', 'src/store/contract.ts'],
   'src/shard/': ['src/codec/', 'src/kernel/', 'src/memory/', 'src/checkpoint/'],
   'src/codec/': ['src/checkpoint/'],
   'src/checkpoint/': ['src/codec/'],
