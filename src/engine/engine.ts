@@ -28,10 +28,11 @@ import { type CheckedBatch, Ingest, type Marks } from './ingest.ts';
 import { MainLoop } from './main-loop.ts';
 import { type EngineEvents, type EngineMetrics, emitSafely, sumMetrics } from './metrics.ts';
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from './options.ts';
-import type { RoutedStream, Router } from './router.ts';
+import type { Router } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
 import { prepare, type Startup, startShards, startTimedOut } from './startup.ts';
 import type { StoreConnection } from './store-connection.ts';
+import { StreamReports } from './stream-reports.ts';
 import { type Watchdog, watchOperators } from './watchdog.ts';
 import { writableOver } from './writable.ts';
 
@@ -51,6 +52,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   readonly #ingest: Ingest;
   readonly #durability = new Durability();
   readonly #requests: CheckpointRequests;
+  readonly #reports: StreamReports;
   readonly #state = new EngineState();
   readonly #loop: MainLoop;
   readonly #limits: BatchLimits;
@@ -58,8 +60,6 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   #released: Promise<void> | undefined;
   #watchdog: Watchdog | undefined;
   #readyWaiter: { resolve: () => void; reject: (error: Error) => void } | undefined;
-  #stored = { count: 0, bytes: 0 };
-  #durable = { count: 0, bytes: 0 };
 
   /**
    * Opens an engine: takes the directory's lock, restores every stream, starts the shards.
@@ -98,6 +98,12 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     for (const frame of startup.frames) {
       if (startup.isTransient[frame.stream.shard] !== true) this.#central.addDurable(frame);
     }
+    this.#reports = new StreamReports({
+      engine: this,
+      central: this.#central,
+      durability: this.#durability,
+      hasStore: startup.connection !== undefined,
+    });
     this.#commits = this.#makePipeline();
     this.#requests = new CheckpointRequests(startup.shards);
     const completions = new CompletionReader(startup.memory, {
@@ -105,8 +111,8 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       shards: startup.shards.length,
       sink: {
         onReady: (shard) => this.#onReady(shard),
-        onStored: (frame, stream) => this.#onStored(frame, stream),
-        onCovered: (stream, seen) => this.#onCovered(stream, seen),
+        onStored: (frame, stream) => this.#reports.onStored(frame, stream),
+        onCovered: (stream, seen) => this.#reports.onCovered(stream, seen),
         onCheckpointed: (shard, request) => this.#requests.onAnswer(shard, request),
       },
     });
@@ -213,8 +219,8 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       streams: this.#router.streamCount,
       shards: this.#shards.map((shard) => shard.metrics()),
       accepted: this.#ingest.accepted,
-      stored: this.#stored,
-      durable: this.#durable,
+      stored: this.#reports.stored,
+      durable: this.#reports.durable,
       memoryBytes: this.#memory.buffer.byteLength,
       frames: { count: this.#central.frameCount, bytes: this.#central.frameBytes },
       commits: this.#commits?.commits ?? 0,
@@ -313,7 +319,10 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       isAwaited: () =>
         this.#durability.isAwaited || this.#shards.some(({ memoryRequest }) => memoryRequest !== undefined),
       sources: () => this.#router.sources(),
-      onDurable: (frames, through) => this.#onDurable(frames, through),
+      onDurable: (frames, through) => {
+        this.#reports.onDurable(frames, through);
+        this.#loop.serveMemory();
+      },
       onFrontier: (source, offset) => emitSafely(this, 'frontier', { source, offset }),
       onError: (error) => this.#fail(error),
     };
@@ -358,39 +367,6 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   #onReady(shard: ShardHandle): void {
     shard.isReady = true;
     if (this.#shards.every((each) => each.isReady)) this.#readyWaiter?.resolve();
-  }
-
-  #onStored(frame: StoredFrame, stream: RoutedStream): void {
-    this.#stored.count++;
-    this.#stored.bytes += frame.bytes;
-    this.#central.add(frame);
-    if (this.#commits === undefined) this.#durability.settle(stream, frame.seen);
-    if (this.listenerCount('checkpoint') > 0) {
-      emitSafely(this, 'checkpoint', { stream: stream.name, sequence: frame.sequence, bytes: frame.bytes });
-    }
-  }
-
-  #onCovered(stream: RoutedStream, seen: number): void {
-    const pending = stream.waiting ?? stream.writing;
-    if (pending === undefined) this.#durability.settle(stream, seen);
-    else pending.seen = Math.max(pending.seen, seen);
-  }
-
-  #onDurable(frames: readonly StoredFrame[], through: number): void {
-    const isHeard = this.listenerCount('durable') > 0;
-    for (const frame of frames) {
-      this.#durable.count++;
-      this.#durable.bytes += frame.bytes;
-      this.#durability.settle(frame.stream as RoutedStream, frame.seen);
-      if (isHeard)
-        emitSafely(this, 'durable', {
-          stream: frame.stream.name,
-          sequence: frame.sequence,
-          bytes: frame.bytes,
-        });
-    }
-    this.#durability.settleThrough(through);
-    this.#loop.serveMemory();
   }
 
   #shardOf(frame: StoredFrame): ShardHandle {
