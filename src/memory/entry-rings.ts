@@ -9,7 +9,7 @@ import { type ArenaLayout, COMPLETION_ENTRY_BYTES, RETURN_ENTRY_BYTES, WORD, wor
 export const COMPLETION = {
   /** The shard has restored its streams and enters its loop. */
   ready: 1,
-  /** One source's uncovered low of the frame that follows: stream, source, offset. */
+  /** One source's uncovered low of the frame, or of the forgotten stream, that follows: stream, source, offset. */
   low: 2,
   /** A frame: stream, sequence, address, bytes, seen. */
   stored: 3,
@@ -19,6 +19,8 @@ export const COMPLETION = {
   source: 5,
   /** The request to checkpoint all streams with this number is done: number. */
   checkpointed: 6,
+  /** A stream is given up; nothing more will be told of it: stream. */
+  forgotten: 7,
 } as const;
 
 /** Word positions within a completion entry; u64 values take two words, low half first. */

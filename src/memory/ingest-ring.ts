@@ -24,6 +24,8 @@ export const RECORD = {
   defineStream: 2,
   defineSource: 3,
   checkpointStream: 4,
+  /** The stream is over; its number may name another one once the shard has answered. */
+  forgetStream: 5,
 } as const;
 
 /** Bits of a record's flags. */

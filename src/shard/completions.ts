@@ -31,7 +31,7 @@ export class Completions {
     this.#stageNews();
   }
 
-  /** A low of the frame that is published next. */
+  /** A low of the frame that is published next, or of the stream that is said to be forgotten next. */
   low(position: SourcePosition): void {
     const at = this.#reserve();
     this.#u32[at + ENTRY.kind] = COMPLETION.low;
@@ -60,6 +60,14 @@ export class Completions {
     this.#u32[at + ENTRY.kind] = COMPLETION.covered;
     this.#u32[at + ENTRY.index] = stream.index;
     this.#count(at + ENTRY.seen, stream.seen);
+    this.#stageNews();
+  }
+
+  /** Nothing more is told of the stream: its number may name another one once main has read this. */
+  forgotten(stream: ShardStream): void {
+    const at = this.#reserve();
+    this.#u32[at + ENTRY.kind] = COMPLETION.forgotten;
+    this.#u32[at + ENTRY.index] = stream.index;
     this.#stageNews();
   }
 

@@ -3,7 +3,7 @@
  * it; `step` is one turn of its loop and needs no thread of its own.
  *
  * Order within a turn, which the main thread relies on:
- * 1. events, with a frame told (its lows first) as soon as one is due;
+ * 1. events, with a frame told (its lows first) as soon as one is due, and streams that are forgotten likewise;
  * 2. frames that are due by time or awaited;
  * 3. the progress of every source touched — after the frames, so that a raised low is never seen before
  *    the frame that raised it: until then the frontier that main computes is too low, which is safe;
@@ -28,6 +28,7 @@ import { StreamTable } from './stream-table.ts';
 import type { RestoredStreams, ShardTask } from './task.ts';
 import { Triggers } from './triggers.ts';
 import { Waiting } from './waiting.ts';
+import { WantedStreams } from './wanted-streams.ts';
 
 /** Records of one turn at most: bounds how long the ring is held and how stale the clock gets. */
 const TURN_RECORDS_MAX = 1_024;
@@ -57,7 +58,7 @@ export class Shard {
   readonly #completions: Completions;
   readonly #triggers: Triggers;
   readonly #event: ShardEvent;
-  #wanted: ShardStream[] = [];
+  readonly #wanted = new WantedStreams();
   #touched: ShardSource[] = [];
   #checkpointsDone = 0;
   #now: number;
@@ -184,7 +185,10 @@ export class Shard {
         this.#table.defineSource(index, this.#nameIn(address));
         return;
       case RECORD.checkpointStream:
-        this.#want(this.#table.streams[index] as ShardStream);
+        this.#wanted.add(this.#table.streams[index] as ShardStream);
+        return;
+      case RECORD.forgetStream:
+        this.#forget(this.#table.streams[index] as ShardStream);
         return;
       default:
         throw new TypeError(`record of unknown kind ${kind}`);
@@ -197,7 +201,7 @@ export class Shard {
 
   #onEvent(address: number, stream: ShardStream, flags: number): void {
     stream.seen++;
-    if ((flags & FLAG.durable) !== 0) this.#want(stream);
+    if ((flags & FLAG.durable) !== 0) this.#wanted.add(stream);
     const source =
       (flags & FLAG.source) === 0
         ? undefined
@@ -298,22 +302,24 @@ export class Shard {
     this.#touched.push(source);
   }
 
-  #want(stream: ShardStream): void {
-    if (stream.isWanted) return;
-    stream.isWanted = true;
-    this.#wanted.push(stream);
-  }
-
   #checkpointWanted(): void {
-    if (this.#wanted.length === 0) return;
-    const wanted = this.#wanted;
-    this.#wanted = [];
-    for (const stream of wanted) {
-      stream.isWanted = false;
+    for (const stream of this.#wanted.take()) {
       if (stream.uncoveredEvents > 0) this.#checkpoint(stream);
       // Its events are all in frames taken before, perhaps because they were duplicates.
       else this.#completions.covered(stream);
     }
+  }
+
+  /**
+   * Its lows are told first, as those of a frame are: main holds frontiers back with them until the store has
+   * forgotten the stream, and only then sees that they are open here no more.
+   */
+  #forget(stream: ShardStream): void {
+    this.#wanted.remove(stream);
+    this.#triggers.forget(stream);
+    this.#tellLows(stream);
+    this.#table.forgetStream(stream);
+    this.#completions.forgotten(stream);
   }
 
   readonly #checkpoint = (stream: ShardStream): void => {
@@ -322,6 +328,13 @@ export class Shard {
       createdAtMs: this.#clock.wallMs(),
       allocate: (bytes) => this.#heap.allocateFrame(bytes, stream.name),
     });
+    this.#tellLows(stream);
+    this.#completions.stored(stream, frame, stream.image >>> 2);
+    this.#triggers.onCheckpoint(stream, this.#now);
+  };
+
+  /** Nothing of the stream is open any more; what was goes with the entry that follows. */
+  #tellLows(stream: ShardStream): void {
     for (const position of stream.positions) {
       if (!position.isOpen) continue;
       this.#completions.low(position);
@@ -329,9 +342,7 @@ export class Shard {
       position.source.lows.remove(position.lowLink);
       this.#markTouched(position.source);
     }
-    this.#completions.stored(stream, frame, stream.image >>> 2);
-    this.#triggers.onCheckpoint(stream, this.#now);
-  };
+  }
 
   /** What was pushed before the request has to be read first; requests that came since are one. */
   #answerCheckpointAll(): boolean {

@@ -15,8 +15,8 @@ import type { ShardHeap } from './shard-heap.ts';
 import { ShardSource, ShardStream, type SourcePosition } from './stream.ts';
 
 export class StreamTable {
-  /** By the main thread's numbers, as the sources. */
-  readonly streams: ShardStream[] = [];
+  /** By the main thread's numbers, as the sources; undefined where a stream is forgotten. */
+  readonly streams: (ShardStream | undefined)[] = [];
   readonly sources: ShardSource[] = [];
   readonly #sourceByName = new Map<string, ShardSource>();
   readonly #memory: EngineMemory;
@@ -83,6 +83,12 @@ export class StreamTable {
       if (state !== undefined) restoreState(name, hosted, state, view.operatorVersion(hosted.name) ?? 0);
     }
     this.streams[index] = stream;
+  }
+
+  /** Gives up a stream, its image and the states of its operators. */
+  forgetStream(stream: ShardStream): void {
+    if (stream.image !== 0) this.#heap.free(stream.image, stream.imageBytes);
+    this.streams[stream.index] = undefined;
   }
 
   /** The stream's position in `source`; a first event from a source lays the image out anew. */

@@ -51,6 +51,13 @@ export class Triggers {
     this.#pausing.append(stream.pauseLink);
   }
 
+  /** The stream is never due again. */
+  forget(stream: ShardStream): void {
+    this.#byAge.remove(stream.ageLink);
+    this.#byIdle.remove(stream.idleLink);
+    this.#pausing.remove(stream.pauseLink);
+  }
+
   /** Calls `checkpoint` for every stream that is due at `now`; it must end in `onCheckpoint`. */
   fireDue(now: number, checkpoint: (stream: ShardStream) => void): void {
     this.#firePauses(now, checkpoint);

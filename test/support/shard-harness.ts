@@ -81,7 +81,8 @@ export type Completion =
       readonly lastOffset: bigint;
       readonly openLow: bigint | undefined;
     }
-  | { readonly kind: 'checkpointed'; readonly request: number };
+  | { readonly kind: 'checkpointed'; readonly request: number }
+  | { readonly kind: 'forgotten'; readonly stream: string };
 
 export interface RestoredFrame {
   readonly stream: string;
@@ -107,7 +108,7 @@ export class ShardHarness {
   readonly watched: WatchedWords;
   readonly ring: IngestWriter;
   readonly shard: Shard;
-  /** Streams and sources as the main thread numbers them. */
+  /** Streams and sources as the main thread numbers them; of a stream that was forgotten until its number is used again. */
   readonly streams: string[];
   readonly sources: string[] = [];
   /** Runs when the shard sleeps: here the main thread does something, or else the test fails. */
@@ -119,6 +120,9 @@ export class ShardHarness {
   readonly #completions: EntryConsumer;
   readonly #returns: EntryProducer;
   readonly #restored: RestoredStreams;
+  /** Numbers of streams that were told to be forgotten; of these, the ones that the shard has answered. */
+  readonly #over = new Set<number>();
+  readonly #free: number[] = [];
 
   constructor(options: HarnessOptions) {
     const memoryBytes = options.memoryBytes ?? 2 ** 20;
@@ -176,11 +180,10 @@ export class ShardHarness {
   /** As `push`, but the shard does not see it yet. */
   write(event: Pushed): void {
     const { memory } = this;
-    const stream = this.#define(this.streams, RECORD.defineStream, event.stream);
+    const stream = this.#defineStream(event.stream);
     const payload = typeof event.payload === 'string' ? Buffer.from(event.payload) : event.payload;
     const content = payload?.length ?? 0;
-    const source =
-      event.source === undefined ? -1 : this.#define(this.sources, RECORD.defineSource, event.source);
+    const source = event.source === undefined ? -1 : this.#defineSource(event.source);
     const address = this.#reserve(recordBytes(AT.payload, content));
     let flags = event.isDurable ? FLAG.durable : 0;
     if (event.sequence !== undefined) flags |= FLAG.sequence;
@@ -195,10 +198,21 @@ export class ShardHarness {
   }
 
   requestStream(name: string): void {
-    const stream = this.#define(this.streams, RECORD.defineStream, name);
+    const stream = this.#defineStream(name);
     const address = this.#reserve(recordBytes(AT.name, 0));
     this.#writeHeader(address, { kind: RECORD.checkpointStream, index: stream, content: 0 });
     this.ring.publish();
+  }
+
+  /** False if there is none of that name. */
+  forget(name: string): boolean {
+    const stream = this.#numberOf(name);
+    if (stream === -1) return false;
+    const address = this.#reserve(recordBytes(AT.name, 0));
+    this.#writeHeader(address, { kind: RECORD.forgetStream, index: stream, content: 0 });
+    this.ring.publish();
+    this.#over.add(stream);
+    return true;
   }
 
   requestAll(request: number): void {
@@ -246,14 +260,32 @@ export class ShardHarness {
     return this.words.get(WORD.memoryRequest) !== this.words.get(WORD.memoryAnswered);
   }
 
-  #define(names: string[], kind: number, name: string): number {
-    const known = names.indexOf(name);
+  #numberOf(stream: string): number {
+    return this.streams.findIndex((name, number) => name === stream && !this.#over.has(number));
+  }
+
+  #defineStream(name: string): number {
+    const known = this.#numberOf(name);
     if (known !== -1) return known;
+    const free = this.#free.pop();
+    if (free !== undefined) this.#over.delete(free);
+    return this.#writeDefinition(this.streams, { kind: RECORD.defineStream, name, index: free });
+  }
+
+  #defineSource(name: string): number {
+    const known = this.sources.indexOf(name);
+    if (known !== -1) return known;
+    return this.#writeDefinition(this.sources, { kind: RECORD.defineSource, name, index: undefined });
+  }
+
+  #writeDefinition(names: string[], what: { kind: number; name: string; index: number | undefined }): number {
+    const { kind, name, index = names.length } = what;
     const bytes = Buffer.from(name);
     const address = this.#reserve(recordBytes(AT.name, bytes.length));
-    this.#writeHeader(address, { kind, index: names.length, content: bytes.length });
+    this.#writeHeader(address, { kind, index, content: bytes.length });
     this.memory.u8.set(bytes, address + AT.name);
-    return names.push(name) - 1;
+    names[index] = name;
+    return index;
   }
 
   #reserve(bytes: number): number {
@@ -314,6 +346,10 @@ export class ShardHarness {
         };
       case COMPLETION.checkpointed:
         return { kind: 'checkpointed', request: index | 0 };
+      case COMPLETION.forgotten:
+        if (!this.#over.has(index)) throw new Error(`a stream that is not to be forgotten: ${index}`);
+        this.#free.push(index);
+        return { kind: 'forgotten', stream: nameOf(this.streams, index) };
       default:
         throw new Error(`completion of kind ${u32[at + ENTRY.kind]}`);
     }

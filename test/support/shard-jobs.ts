@@ -26,7 +26,7 @@ export type Draw =
   | EventDraw
   | { readonly kind: 'turn' }
   | { readonly kind: 'wait'; readonly ms: number }
-  | { readonly kind: 'want'; readonly stream: number }
+  | { readonly kind: 'want' | 'forget'; readonly stream: number }
   | { readonly kind: 'all' };
 
 export interface JobDraw {
@@ -76,6 +76,7 @@ const draw: fc.Arbitrary<Draw> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 30 }) }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('want' as const), stream: fc.nat(3) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('forget' as const), stream: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'all' } as const) },
 );
 
@@ -128,6 +129,11 @@ export class JobEvents {
       ...this.#sequenceOf(drawn),
       ...(source === undefined ? {} : { source: source.name, ...this.#offsetsOf(drawn) }),
     };
+  }
+
+  /** What comes next of the stream is of a new one. */
+  forget(stream: number): void {
+    this.#sequences[stream] = this.#job.streams[stream]?.firstSequence;
   }
 
   nameOf(stream: number): string {
@@ -191,6 +197,11 @@ export function runDraws(
     } else if (drawn.kind === 'want') {
       harness.requestStream(events.nameOf(drawn.stream));
       model.requestStream(events.nameOf(drawn.stream));
+    } else if (drawn.kind === 'forget') {
+      const name = events.nameOf(drawn.stream);
+      if (!harness.forget(name)) continue;
+      model.forget(name);
+      events.forget(drawn.stream);
     } else if (drawn.kind === 'all') {
       harness.requestAll(++request);
       model.requestAll(request);
@@ -214,8 +225,12 @@ export function expectTurn(
 ): void {
   const published = joinLows(completions);
   const take = (count: number): unknown[] => published.splice(0, count).map(plainOf);
-  const plain = (frames: readonly ModelFrame[]): unknown[] =>
-    frames.map((frame) => plainFrame(frame, says.frame));
+  const plain = (frames: ModelTurn['byEvents']): unknown[] =>
+    frames.map((frame) =>
+      'forgotten' in frame
+        ? { kind: 'forgotten', stream: frame.forgotten, lows: plainLows(frame.lows) }
+        : plainFrame(frame, says.frame),
+    );
   expect(take(turn.byEvents.length)).toEqual(plain(turn.byEvents));
   expect(sorted(take(turn.byTime.length))).toEqual(sorted(plain(turn.byTime)));
   expect(take(turn.wanted.length)).toEqual(
@@ -238,7 +253,7 @@ export function expectTurn(
   expect(published.map(plainOf)).toEqual(answer);
 }
 
-/** Every low belongs to the frame right behind it. */
+/** Every low belongs to the frame, or the forgotten stream, right behind it. */
 function joinLows(completions: readonly Completion[]): Published[] {
   const joined: Published[] = [];
   let lows = new Map<string, bigint>();
@@ -251,8 +266,9 @@ function joinLows(completions: readonly Completion[]): Published[] {
       lows.set(completion.source, completion.offset);
       continue;
     }
-    if (owner !== undefined) expect(completion).toMatchObject({ kind: 'stored', stream: owner });
-    joined.push(completion.kind === 'stored' ? { ...completion, lows } : completion);
+    const takesLows = completion.kind === 'stored' || completion.kind === 'forgotten';
+    if (owner !== undefined) expect([takesLows, completion]).toMatchObject([true, { stream: owner }]);
+    joined.push(takesLows ? { ...completion, lows } : completion);
     lows = new Map();
     owner = undefined;
   }
@@ -264,6 +280,8 @@ function plainOf(published: Published): unknown {
   if (published.kind === 'source') {
     return { ...published, lastOffset: `${published.lastOffset}`, openLow: `${published.openLow}` };
   }
+  if (published.kind === 'forgotten')
+    return { kind: 'forgotten', stream: published.stream, lows: plainLows(published.lows ?? new Map()) };
   if (published.kind !== 'stored') return published;
   const { kind, stream, sequence, seen, frame, lows = new Map<string, bigint>() } = published;
   return { kind, stream, sequence: `${sequence}`, seen, lows: plainLows(lows), frame: hex(frame) };

@@ -32,10 +32,15 @@ export interface ModelFrame {
   readonly state: CheckpointState;
 }
 
+export interface ModelForgotten {
+  readonly forgotten: string;
+  readonly lows: ReadonlyMap<string, bigint>;
+}
+
 /** What one turn publishes, in this order. */
 export interface ModelTurn {
-  /** Frames that events made due, in order. */
-  readonly byEvents: ModelFrame[];
+  /** Frames that events made due, and forgotten streams, in order. */
+  readonly byEvents: (ModelFrame | ModelForgotten)[];
   /** Frames that are due by time, in any order, and then those asked for, in order. */
   byTime: ModelFrame[];
   wanted: (ModelFrame | { readonly covered: string; readonly seen: number })[];
@@ -48,6 +53,7 @@ export interface ModelTurn {
 type Command =
   | { readonly kind: 'event'; readonly event: Pushed }
   | { readonly kind: 'want'; readonly stream: string }
+  | { readonly kind: 'forget'; readonly stream: string }
   | { readonly kind: 'all'; readonly request: number };
 
 export class ShardModel {
@@ -78,6 +84,10 @@ export class ShardModel {
     this.#queue.push({ kind: 'want', stream });
   }
 
+  forget(stream: string): void {
+    this.#queue.push({ kind: 'forget', stream });
+  }
+
   requestAll(request: number): void {
     this.#queue.push({ kind: 'all', request });
   }
@@ -92,14 +102,17 @@ export class ShardModel {
       answered: undefined,
       touched: new Set(),
     };
-    const wanted: ModelStream[] = [];
+    let wanted: ModelStream[] = [];
     const want = (stream: ModelStream): void => {
       if (!wanted.includes(stream)) wanted.push(stream);
     };
     for (const command of this.#queue) {
       if (command.kind === 'want') want(this.#stream(command.stream));
       else if (command.kind === 'all') turn.answered = command.request;
-      else this.#onEvent(command.event, now, turn, want);
+      else if (command.kind === 'forget') {
+        this.#forget(command.stream, turn);
+        wanted = wanted.filter(({ name }) => name !== command.stream);
+      } else this.#onEvent(command.event, now, turn, want);
     }
     this.#queue = [];
     turn.byTime = this.#checkpointWhere((stream) => this.#isDue(stream, now), now, turn);
@@ -122,6 +135,13 @@ export class ShardModel {
       if (low !== undefined && (least === undefined || low < least)) least = low;
     }
     return least;
+  }
+
+  #forget(name: string, turn: ModelTurn): void {
+    const { lows } = this.#stream(name);
+    for (const source of lows.keys()) turn.touched.add(source);
+    turn.byEvents.push({ forgotten: name, lows });
+    this.streams.delete(name);
   }
 
   #onEvent(event: Pushed, now: number, turn: ModelTurn, want: (stream: ModelStream) => void): void {
