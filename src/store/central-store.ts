@@ -13,6 +13,9 @@
  * - a stream has at most one waiting and at most one writing frame, and these are its newest;
  * - at most `perStream` frames a stream, not counting one that is being written;
  * - only durable and superseded frames are in an evictable list, the longest there first;
+ * - a forgotten stream keeps no frame but one that is being written, which leaves when it is settled; until the
+ *   durable store has forgotten the stream too, it has a place in the queue, and no frame behind that is taken: it may
+ *   be of a new stream of the same name;
  * - `unsettled` counts, by shard, the frames that wait or are being written: while there are some, more
  *   memory can be given back later.
  */
@@ -59,6 +62,8 @@ export class IndexedStream {
   readonly frames: StoredFrame[] = [];
   waiting: StoredFrame | undefined;
   writing: StoredFrame | undefined;
+  /** It is over; what comes under its name is another stream. */
+  isForgotten = false;
 
   constructor(name: string, shard: number) {
     this.name = name;
@@ -83,8 +88,10 @@ export class CentralStore {
   readonly #options: CentralStoreOptions;
   readonly #evictable: LinkedList<StoredFrame>[];
   readonly #unsettled: number[];
-  /** Streams with a waiting frame, in the order in which they began to wait. */
+  /** Streams with a waiting frame, or to be forgotten, in the order in which they began to wait. */
   readonly #queue = new Map<IndexedStream, number>();
+  /** Of these, the ones to be forgotten that were not taken yet. */
+  readonly #forgotten = new Set<IndexedStream>();
   readonly #lows = new WaitingLows();
   #enqueued = 0;
   frameCount = 0;
@@ -126,9 +133,26 @@ export class CentralStore {
     return this.#queue.size;
   }
 
-  /** Number of the last stream that began to wait; see `CommitBatchFrames.through`. */
+  /** Number of the last stream that began to wait. */
   get enqueued(): number {
     return this.#enqueued;
+  }
+
+  /** Number up to which nothing waits. Exact while nothing is being written or forgotten. */
+  get settledThrough(): number {
+    const [first] = this.#queue.values();
+    return first === undefined ? this.#enqueued : first - 1;
+  }
+
+  /** Streams wait for the durable store to forget them. */
+  get hasForgotten(): boolean {
+    return this.#forgotten.size > 0;
+  }
+
+  /** `takeBatch` would find nothing before a stream that waits to be forgotten. */
+  get isForgottenNext(): boolean {
+    const [first] = this.#queue.keys();
+    return first?.isForgotten === true;
   }
 
   /** Frames for the next commit, those that wait longest first; they count as being written. */
@@ -137,6 +161,10 @@ export class CentralStore {
     let bytes = 0;
     let through = this.#enqueued;
     for (const [stream, number] of this.#queue) {
+      if (stream.isForgotten) {
+        through = number - 1;
+        break;
+      }
       const frame = stream.waiting as StoredFrame;
       if (frames.length > 0 && (frames.length >= limits.frames || bytes + frame.bytes > limits.bytes)) {
         through = number - 1;
@@ -165,7 +193,46 @@ export class CentralStore {
     }
   }
 
-  /** The least low of each source among the frames that wait. */
+  /**
+   * The stream is over. Its frames leave; `lows` of its events that are in none of them, and those of a frame that
+   * waited, hold back frontiers until the durable store has forgotten it: before that, a crash brings it back
+   * with its last durable checkpoint.
+   */
+  forget(stream: IndexedStream, lows: readonly SourceLow[]): void {
+    const { waiting, writing } = stream;
+    stream.isForgotten = true;
+    stream.waiting = undefined;
+    if (waiting !== undefined) {
+      this.waitingBytes -= waiting.bytes;
+      this.#addUnsettled(stream.shard, -1);
+    }
+    for (const frame of stream.frames.filter((each) => each !== writing)) this.#drop(frame);
+    if (!this.#options.isDurable) return;
+    // In the place of its waiting frame, under whose number the lows of that one are kept.
+    if (waiting === undefined) this.#queue.set(stream, ++this.#enqueued);
+    this.#lows.add(this.#queue.get(stream) as number, lows);
+    this.#forgotten.add(stream);
+  }
+
+  /** The next streams for the durable store to forget, at most so many; none may have a frame that is being written. */
+  takeForgotten(most: number): IndexedStream[] {
+    const streams: IndexedStream[] = [];
+    for (const stream of this.#forgotten) {
+      if (streams.length === most) break;
+      this.#forgotten.delete(stream);
+      streams.push(stream);
+    }
+    return streams;
+  }
+
+  /** The durable store has forgotten what was taken. */
+  settleForgotten(streams: readonly IndexedStream[]): void {
+    for (const stream of streams) this.#queue.delete(stream);
+    // Behind a stream that still waits their lows stay until it is taken: too low for a while, never too high.
+    this.#lows.takeThrough(this.settledThrough);
+  }
+
+  /** The least low of each source among the frames that wait and the streams that wait to be forgotten. */
   waitingLows(): Iterable<SourceLow> {
     return this.#lows.least();
   }
@@ -213,7 +280,7 @@ export class CentralStore {
   }
 
   #retain(stream: IndexedStream): void {
-    let excess = stream.frames.length - this.#options.perStream;
+    let excess = stream.frames.length - (stream.isForgotten ? 0 : this.#options.perStream);
     for (let at = 0; excess > 0 && at < stream.frames.length; excess--) {
       const frame = stream.frames[at] as StoredFrame;
       if (frame.state === 'durable' || frame.state === 'superseded') this.#drop(frame);

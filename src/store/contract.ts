@@ -63,7 +63,10 @@ export interface CheckpointStore {
   streams(): AsyncIterable<string>;
   /** Removes the checkpoints of `stream` whose sequence is less than `sequence`. */
   deleteBefore(stream: string, sequence: bigint): Promise<void>;
-  /** Removes everything about `stream`. */
+  /**
+   * Removes everything about `stream`, durably when it resolves. What is committed later under the same name is
+   * a new stream. The engine never has a commit under way at the same time, but may forget several streams at once.
+   */
   forget(stream: string): Promise<void>;
   close(): Promise<void>;
 }

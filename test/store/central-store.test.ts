@@ -1,7 +1,7 @@
 /** Which checkpoints are in memory, which wait, and which leave. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { StoredFrame } from '../../src/store/central-store.ts';
+import type { IndexedStream, StoredFrame } from '../../src/store/central-store.ts';
 import { CentralBench } from '../support/central-model.ts';
 
 const ALL = { frames: 1_000, bytes: 1e9 };
@@ -10,17 +10,20 @@ function bench(options: Partial<ConstructorParameters<typeof CentralBench>[0]> =
   return new CentralBench({ shards: 1, perStream: 2, isDurable: true, streams: 4, ...options });
 }
 
-describe('random adds, commits and evictions', () => {
+describe('random adds, commits, evictions and streams that are forgotten', () => {
   const low = fc.record({ source: fc.nat(2), offset: fc.bigInt(0n, 9n) });
+  const lows = fc.uniqueArray(low, { selector: ({ source }) => source, maxLength: 3 });
   const step = fc.oneof(
     {
       weight: 6,
       arbitrary: fc.record({
         stream: fc.nat(4),
         bytes: fc.integer({ min: 1, max: 50 }),
-        lows: fc.uniqueArray(low, { selector: ({ source }) => source, maxLength: 3 }),
+        lows,
       }),
     },
+    { weight: 2, arbitrary: fc.record({ forgotten: fc.nat(4), lows }) },
+    { weight: 2, arbitrary: fc.record({ most: fc.integer({ min: 1, max: 3 }) }) },
     {
       weight: 3,
       arbitrary: fc.record({
@@ -39,15 +42,23 @@ describe('random adds, commits and evictions', () => {
         const central = bench({ ...drawn, shards: 2, streams: 5 });
         if (drawn.isDurable) for (let stream = 0; stream < restored; stream++) central.restore(stream, 10);
         let writing: StoredFrame[] | undefined;
+        let forgetting: IndexedStream[] | undefined;
         for (const next of steps) {
           if (next === 'settle') {
             if (writing !== undefined) central.settle(writing);
+            if (forgetting !== undefined) central.settleForgotten(forgetting);
             writing = undefined;
+            forgetting = undefined;
+          } else if ('forgotten' in next) {
+            central.forget(next.forgotten, next.lows);
+          } else if ('most' in next) {
+            if (writing === undefined) forgetting ??= central.store.takeForgotten(next.most);
           } else if ('stream' in next) {
             central.add(next.stream, next.bytes, next.lows);
           } else if ('frames' in next) {
-            // One commit at a time.
-            writing ??= central.take({ frames: next.frames, bytes: next.limit }).frames;
+            // One commit at a time, and none while streams are being forgotten.
+            if (forgetting === undefined)
+              writing ??= central.take({ frames: next.frames, bytes: next.limit }).frames;
           } else {
             central.evict(next.shard, next.wanted);
           }
@@ -197,7 +208,63 @@ describe('eviction', () => {
   });
 });
 
+describe('a forgotten stream', () => {
+  const LOW = [{ source: 0, offset: 5n }];
+
+  test('gives up its frames at once, but for the one that is being written', () => {
+    const central = bench({ perStream: 3 });
+    const durable = central.add(0, 1);
+    central.settle(central.take(ALL).frames);
+    const written = central.add(0, 1);
+    const batch = central.take(ALL).frames;
+    const waiting = central.add(0, 1);
+    central.forget(0);
+    expect(central.released).toEqual([durable, waiting]);
+    central.settle(batch);
+    expect(central.released).toEqual([durable, waiting, written]);
+    expect(central.store.hasUnsettled(0)).toBe(false);
+    central.check();
+  });
+
+  test('holds back frontiers with what its frames did not cover, and with what they had not made durable', () => {
+    const central = bench();
+    central.add(0, 1, LOW);
+    const stream = central.forget(0, [{ source: 1, offset: 9n }]);
+    const lows = [...LOW, { source: 1, offset: 9n }];
+    expect([...central.store.waitingLows()]).toEqual(lows);
+    expect(central.take(ALL).frames).toEqual([]);
+    expect([...central.store.waitingLows()]).toEqual(lows);
+    expect(central.store.takeForgotten(1)).toEqual([stream]);
+    expect([...central.store.waitingLows()]).toEqual(lows);
+    central.settleForgotten([stream]);
+    expect([...central.store.waitingLows()]).toEqual([]);
+  });
+
+  test('lets no frame pass that came after it: it may be of a new stream of the name', () => {
+    const central = bench();
+    const before = central.add(1, 1);
+    const stream = central.forget(0);
+    const after = central.add(0, 1);
+    expect(central.take(ALL)).toEqual({ frames: [before], through: 1 });
+    expect(central.store.isForgottenNext).toBe(true);
+    central.settle([before]);
+    central.settleForgotten(central.store.takeForgotten(9));
+    expect(central.take(ALL)).toEqual({ frames: [after], through: 3 });
+    expect(after.stream).not.toBe(stream);
+  });
+});
+
 describe('memory only', () => {
+  test('gives up all frames of a forgotten stream, and nothing waits', () => {
+    const central = bench({ isDurable: false, perStream: 3 });
+    const frames = [central.add(0, 10), central.add(0, 10)];
+    central.forget(0, [{ source: 0, offset: 1n }]);
+    expect(central.released).toEqual(frames);
+    expect([central.store.isIdle, central.store.hasForgotten]).toEqual([true, false]);
+    expect([...central.store.waitingLows()]).toEqual([]);
+    central.check();
+  });
+
   test('keeps the newest frame of every stream, whatever is asked for', () => {
     const central = bench({ isDurable: false, perStream: 3 });
     const old = [central.add(0, 10), central.add(0, 10)];

@@ -7,7 +7,9 @@ import { CentralStore, IndexedStream, type SourceLow, StoredFrame } from '../../
 
 export class CentralBench {
   readonly store: CentralStore;
+  /** One that is forgotten is followed by a new one of the name. */
   readonly streams: IndexedStream[];
+  readonly #forgotten: IndexedStream[] = [];
   readonly released: StoredFrame[] = [];
   readonly added: StoredFrame[] = [];
   /** In the order in which they became evictable. */
@@ -16,6 +18,8 @@ export class CentralBench {
   readonly #lows = new Map<IndexedStream, Map<number, bigint>>();
   /** In the order in which they began to wait. */
   queue: { stream: IndexedStream; number: number }[] = [];
+  /** Places in the queue whose streams are forgotten, with lows that stay until all before them are taken. */
+  #ghosts: { stream: IndexedStream; number: number }[] = [];
   #enqueued = 0;
   readonly #options: { shards: number; perStream: number; isDurable: boolean };
   #sequence = 0n;
@@ -52,6 +56,7 @@ export class CentralBench {
     const expected: StoredFrame[] = [];
     let bytes = 0;
     for (const { stream } of this.queue) {
+      if (stream.isForgotten) break;
       const { waiting } = stream;
       if (waiting === undefined) throw new Error('what is in the queue waits');
       bytes += waiting.bytes;
@@ -64,12 +69,44 @@ export class CentralBench {
     expect(batch.through).toBe(left[0] === undefined ? this.#enqueued : left[0].number - 1);
     this.queue = left;
     for (const frame of batch.frames) this.#lows.delete(frame.stream);
+    this.#layGhosts();
     return batch;
+  }
+
+  forget(index: number, lows: readonly SourceLow[] = []): IndexedStream {
+    const stream = this.streams[index] as IndexedStream;
+    const { frames, waiting, writing } = stream;
+    const gone = frames.filter((frame) => frame !== writing);
+    const before = this.released.length;
+    this.store.forget(stream, lows);
+    expect(this.released.slice(before)).toEqual(gone);
+    this.evictable = this.evictable.filter((frame) => !gone.includes(frame));
+    this.streams[index] = new IndexedStream(stream.name, stream.shard);
+    this.#forgotten.push(stream);
+    if (!this.#options.isDurable) return stream;
+    if (waiting === undefined) this.queue.push({ stream, number: ++this.#enqueued });
+    this.#noteLows(stream, lows);
+    return stream;
+  }
+
+  settleForgotten(streams: readonly IndexedStream[]): void {
+    this.store.settleForgotten(streams);
+    this.#ghosts.push(...this.queue.filter(({ stream }) => streams.includes(stream)));
+    this.queue = this.queue.filter(({ stream }) => !streams.includes(stream));
+    this.#layGhosts();
+  }
+
+  #layGhosts(): void {
+    const first = this.queue[0]?.number ?? Number.POSITIVE_INFINITY;
+    this.#ghosts = this.#ghosts.filter(({ number }) => number > first);
+    expect(this.store.settledThrough).toBe(Math.min(first - 1, this.#enqueued));
   }
 
   settle(frames: readonly StoredFrame[]): void {
     const before = this.released.length;
     this.store.settle(frames);
+    const over = frames.filter(({ stream }) => stream.isForgotten);
+    expect(over.filter((frame) => !this.released.includes(frame))).toEqual([]);
     this.evictable.push(...frames);
     const streams = new Set(frames.map(({ stream }) => stream));
     this.#noteReleases(before, (each) => streams.has(each.stream));
@@ -91,7 +128,8 @@ export class CentralBench {
   }
 
   check(): void {
-    const indexed = this.streams.flatMap(({ frames }) => frames);
+    const streams = [...this.streams, ...this.#forgotten];
+    const indexed = streams.flatMap(({ frames }) => frames);
     expect(new Set(this.released).size).toBe(this.released.length);
     expect(new Set([...indexed, ...this.released])).toEqual(new Set(this.added));
     expect(indexed.length + this.released.length).toBe(this.added.length);
@@ -102,16 +140,17 @@ export class CentralBench {
     expect(this.store.waitingFrames).toBe(this.queue.length);
     const waiting = this.queue.map(({ stream }) => stream.waiting?.bytes ?? 0);
     expect(this.store.waitingBytes).toBe(waiting.reduce((sum, bytes) => sum + bytes, 0));
-    for (const stream of this.streams) this.#checkStream(stream);
+    for (const stream of streams) this.#checkStream(stream);
+    expect(this.store.isForgottenNext).toBe(this.queue[0]?.stream.isForgotten === true);
     for (let shard = 0; shard < this.#options.shards; shard++) {
-      const peers = this.streams.filter((stream) => stream.shard === shard);
+      const peers = streams.filter((stream) => stream.shard === shard);
       const isUnsettled = peers.some(
         ({ waiting, writing }) => waiting !== undefined || writing !== undefined,
       );
       expect(this.store.hasUnsettled(shard)).toBe(isUnsettled);
     }
     const lows = new Map<number, bigint>();
-    for (const { stream } of this.queue) {
+    for (const { stream } of [...this.queue, ...this.#ghosts]) {
       for (const [source, offset] of this.#lows.get(stream) ?? []) lower(lows, source, offset);
     }
     const found = [...this.store.waitingLows()];
@@ -126,13 +165,14 @@ export class CentralBench {
     expect(frames.filter(({ state }) => state === 'writing')).toEqual(writing === undefined ? [] : [writing]);
     if (waiting !== undefined) expect(stream.newest).toBe(waiting);
     const kept = frames.filter((frame) => frame !== writing).length;
-    expect(kept).toBeLessThanOrEqual(this.#options.perStream);
+    expect(kept).toBeLessThanOrEqual(stream.isForgotten ? 0 : this.#options.perStream);
     for (const frame of frames) {
       const mayLeave = frame.state === 'durable' || frame.state === 'superseded';
       expect(this.evictable.includes(frame)).toBe(mayLeave);
     }
     const isIn = this.queue.some((queued) => queued.stream === stream);
-    expect(isIn).toBe(waiting !== undefined);
+    if (stream.isForgotten) expect(waiting).toBeUndefined();
+    else expect(isIn).toBe(waiting !== undefined);
   }
 
   #frame(stream: IndexedStream, bytes: number, lows: readonly SourceLow[]): StoredFrame {
@@ -146,8 +186,12 @@ export class CentralBench {
     const { stream } = frame;
     if (replaced === undefined) this.queue.push({ stream, number: ++this.#enqueued });
     else this.evictable.push(replaced);
+    this.#noteLows(stream, frame.lows);
+  }
+
+  #noteLows(stream: IndexedStream, added: readonly SourceLow[]): void {
     const lows = this.#lows.get(stream) ?? new Map<number, bigint>();
-    for (const { source, offset } of frame.lows) lower(lows, source, offset);
+    for (const { source, offset } of added) lower(lows, source, offset);
     this.#lows.set(stream, lows);
   }
 
@@ -163,7 +207,8 @@ export class CentralBench {
       this.evictable = this.evictable.filter((each) => each !== frame);
       const { frames, writing } = frame.stream;
       // Were the released ones still there, there would be more than are to be kept.
-      expect(frames.length + this.released.length - before).toBeGreaterThan(this.#options.perStream);
+      const most = frame.stream.isForgotten ? 0 : this.#options.perStream;
+      expect(frames.length + this.released.length - before).toBeGreaterThan(most);
       expect(frame).not.toBe(writing);
     }
   }
