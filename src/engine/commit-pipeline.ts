@@ -2,10 +2,14 @@
  * From the central store to the durable one: group commit. One commit is under way at a time; whatever
  * has come to wait meanwhile goes out with the next. Every commit carries the frontiers that hold once
  * its frames are durable, so that offsets and states cannot diverge.
+ *
+ * Streams that are over are forgotten in between: never while a commit is under way, which might bring a stream back,
+ * nor a commit meanwhile, whose frames of a new stream of the name might be forgotten with the old one. Where both
+ * wait they take turns, so that neither keeps the other waiting for ever.
  */
 import type { Clock } from '../clock.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
-import type { CentralStore, StoredFrame } from '../store/central-store.ts';
+import type { CentralStore, IndexedStream, StoredFrame } from '../store/central-store.ts';
 import type { CheckpointStore } from '../store/contract.ts';
 import { computeFrontiers, type SourceProgress } from './frontiers.ts';
 
@@ -15,6 +19,8 @@ const BATCH_FRAMES_MAX = 256;
 const SLOW_COMMIT_MS = 5;
 const SLOW_BATCH_FRAMES_MAX = 1_024;
 const BATCH_BYTES_MAX = 2 ** 25;
+/** Streams that the store is asked to forget at a time. */
+const FORGOTTEN_MAX = 64;
 /**
  * While nobody waits for it, a commit begins so many milliseconds after the one before: frames of that time go out
  * together. Each commit costs the main thread and the store writer more than a frame in it does. A frame after a
@@ -36,6 +42,8 @@ export interface CommitPorts {
   readonly isAwaited: () => boolean;
   readonly sources: () => Iterable<SourceProgress>;
   readonly onDurable: (frames: readonly StoredFrame[], through: number) => void;
+  /** The store has forgotten them, and nothing of a commit is under way. */
+  readonly onForgotten: (streams: readonly IndexedStream[]) => void;
   readonly onFrontier: (source: string, offset: bigint) => void;
   readonly onError: (error: unknown) => void;
 }
@@ -44,7 +52,9 @@ export class CommitPipeline {
   committed: Map<string, bigint>;
   commits = 0;
   readonly #ports: CommitPorts;
-  #isCommitting = false;
+  /** A commit is under way, or streams are being forgotten. */
+  #isBusy = false;
+  #hasJustForgotten = false;
   #isStopped = false;
   #frontierTimer: NodeJS.Timeout | undefined;
   #pauseTimer: NodeJS.Timeout | undefined;
@@ -63,11 +73,11 @@ export class CommitPipeline {
 
   /**
    * Called whenever shards have published something, or somebody begins to wait. Starts a commit if frames wait and
-   * none is under way, now or a little later; without frames looks at the frontiers later, which may have risen
+   * none is under way, now or a little later, and forgets streams now; without frames looks at the frontiers later, which may have risen
    * since the last commit ended.
    */
   kick(): void {
-    if (this.#isCommitting || this.#isStopped) return;
+    if (this.#isBusy || this.#isStopped) return;
     if (this.#ports.central.isIdle) {
       this.#frontierTimer ??= setTimeout(() => this.#commitLateFrontiers(), FRONTIER_DELAY_MS).unref();
       return;
@@ -80,6 +90,8 @@ export class CommitPipeline {
   /** What a commit of the frames that wait may be put off by. */
   #pauseMs(): number {
     const { central, clock, isAwaited } = this.#ports;
+    // Each is awaited.
+    if (central.hasForgotten) return 0;
     if (central.waitingFrames >= PROMPT_FRAMES || central.waitingBytes >= PROMPT_BYTES) return 0;
     if (this.#waiters.length > 0 || isAwaited()) return 0;
     return this.#begunAt + COMMIT_INTERVAL_MS - clock.now();
@@ -87,7 +99,7 @@ export class CommitPipeline {
 
   #endPause(): void {
     this.#pauseTimer = undefined;
-    if (!this.#isCommitting && !this.#isStopped && !this.#ports.central.isIdle) this.#begin();
+    if (!this.#isBusy && !this.#isStopped && !this.#ports.central.isIdle) this.#begin();
   }
 
   /** Resolves once the frontiers that hold now are durable, or no commit will begin any more. */
@@ -96,7 +108,7 @@ export class CommitPipeline {
     return new Promise((resolve) => {
       // A commit under way carries the frontiers of when it began.
       this.#waiters.push({ commit: this.#begun + 1, resolve });
-      if (!this.#isCommitting) this.#begin();
+      if (!this.#isBusy) this.#begin();
     });
   }
 
@@ -109,36 +121,53 @@ export class CommitPipeline {
 
   #begin(): void {
     this.#clearTimers();
+    this.#isBusy = true;
+    const { central } = this.#ports;
+    if (central.isForgottenNext || (central.hasForgotten && !this.#hasJustForgotten)) this.#forget();
+    else this.#commit();
+  }
+
+  #forget(): void {
+    const { central, store } = this.#ports;
+    this.#hasJustForgotten = true;
+    const streams = central.takeForgotten(FORGOTTEN_MAX);
+    // One stream after the other may have had the same name.
+    const names = new Set(streams.map(({ name }) => name));
+    const forgotten = [...names].map((name) => settled(() => store.forget(name)));
+    Promise.all(forgotten).then(() => this.#onForgotten(streams), this.#onFailed);
+  }
+
+  #onForgotten(streams: readonly IndexedStream[]): void {
+    this.#isBusy = false;
+    this.#ports.central.settleForgotten(streams);
+    this.#ports.onForgotten(streams);
+    this.#goOn();
+  }
+
+  #commit(): void {
+    this.#hasJustForgotten = false;
     const { central, clock, memory, store, generation } = this.#ports;
     this.#begunAt = clock.now();
     const framesMax = this.#tookMs < SLOW_COMMIT_MS ? BATCH_FRAMES_MAX : SLOW_BATCH_FRAMES_MAX;
     const { frames, through } = central.takeBatch({ frames: framesMax, bytes: BATCH_BYTES_MAX });
     const frontiers = this.#frontiers();
-    this.#isCommitting = true;
     this.#begun++;
     const refs = frames.map((frame) => ({
       stream: frame.stream.name,
       sequence: frame.sequence,
       bytes: memory.u8.subarray(frame.address, frame.address + frame.bytes),
     }));
-    let commit: Promise<void>;
-    try {
-      // A store of the user's may return nothing.
-      commit = Promise.resolve(store.commit({ frames: refs, frontiers, generation }));
-    } catch (error) {
-      commit = Promise.reject(error);
-    }
-    commit.then(
-      () => this.#onCommitted(frames, through, frontiers),
-      (error: unknown) => {
-        this.#isCommitting = false;
-        if (!this.#isStopped) this.#ports.onError(error);
-      },
-    );
+    const commit = settled(() => store.commit({ frames: refs, frontiers, generation }));
+    commit.then(() => this.#onCommitted(frames, through, frontiers), this.#onFailed);
   }
 
+  readonly #onFailed = (error: unknown): void => {
+    this.#isBusy = false;
+    if (!this.#isStopped) this.#ports.onError(error);
+  };
+
   #onCommitted(frames: readonly StoredFrame[], through: number, frontiers: Map<string, bigint>): void {
-    this.#isCommitting = false;
+    this.#isBusy = false;
     this.#tookMs = this.#ports.clock.now() - this.#begunAt;
     this.commits++;
     const before = this.committed;
@@ -149,13 +178,17 @@ export class CommitPipeline {
       if (before.get(source) !== offset) this.#ports.onFrontier(source, offset);
     }
     this.#release(this.#begun);
+    this.#goOn();
+  }
+
+  #goOn(): void {
     this.kick();
-    if (!this.#isCommitting && !this.#isStopped && this.#waiters.length > 0) this.#begin();
+    if (!this.#isBusy && !this.#isStopped && this.#waiters.length > 0) this.#begin();
   }
 
   #commitLateFrontiers(): void {
     this.#frontierTimer = undefined;
-    if (!this.#isCommitting && this.#hasRisenFrontiers()) this.#begin();
+    if (!this.#isBusy && this.#hasRisenFrontiers()) this.#begin();
   }
 
   #clearTimers(): void {
@@ -195,5 +228,14 @@ export class CommitPipeline {
       if (before !== undefined && offset !== undefined && offset > before) return true;
     }
     return false;
+  }
+}
+
+/** What a call to the store comes to; one of the user's may throw at once, or return nothing. */
+function settled(call: () => Promise<void>): Promise<void> {
+  try {
+    return Promise.resolve(call());
+  } catch (error) {
+    return Promise.reject(error);
   }
 }

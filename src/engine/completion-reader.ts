@@ -10,6 +10,8 @@ export interface CompletionSink {
   onStored(frame: StoredFrame, stream: RoutedStream): void;
   /** The first `seen` events of the stream are in frames that were published before. */
   onCovered(stream: RoutedStream, seen: number): void;
+  /** The shard has given up the stream, whose number is free; `lows` are those of its events that are in no frame. */
+  onForgotten(stream: RoutedStream, lows: readonly SourceLow[]): void;
   onCheckpointed(shard: ShardHandle, request: number): void;
 }
 
@@ -18,7 +20,7 @@ export class CompletionReader {
   readonly #values: BigUint64Array<SharedArrayBuffer>;
   readonly #router: Router;
   readonly #sink: CompletionSink;
-  /** By shard: the lows that belong to the frame which follows them. */
+  /** By shard: the lows that belong to the frame, or the forgotten stream, which follows them. */
   readonly #lows: SourceLow[][];
 
   constructor(memory: EngineMemory, parts: { router: Router; shards: number; sink: CompletionSink }) {
@@ -64,6 +66,9 @@ export class CompletionReader {
       case COMPLETION.covered:
         this.#sink.onCovered(this.#router.streamAt(shard.index, index), this.#count(at + ENTRY.seen));
         return;
+      case COMPLETION.forgotten:
+        this.#onForgotten(shard, index);
+        return;
       case COMPLETION.checkpointed:
         this.#sink.onCheckpointed(shard, index | 0);
         return;
@@ -78,7 +83,7 @@ export class CompletionReader {
   #onStored(shard: ShardHandle, at: number, index: number): void {
     const u32 = this.#u32;
     const stream = this.#router.streamAt(shard.index, index);
-    const lows = this.#lows[shard.index] as SourceLow[];
+    const lows = this.#takeLows(shard);
     const frame = new StoredFrame(stream, {
       sequence: this.#u64(at + ENTRY.sequence),
       address: u32[at + ENTRY.address] as number,
@@ -86,8 +91,20 @@ export class CompletionReader {
       seen: this.#count(at + ENTRY.seen),
       lows,
     });
-    this.#lows[shard.index] = [];
     this.#sink.onStored(frame, stream);
+  }
+
+  /** Entries come in order: none behind this one means the old stream by the number. */
+  #onForgotten(shard: ShardHandle, index: number): void {
+    const stream = this.#router.streamAt(shard.index, index);
+    this.#router.release(stream);
+    this.#sink.onForgotten(stream, this.#takeLows(shard));
+  }
+
+  #takeLows(shard: ShardHandle): SourceLow[] {
+    const lows = this.#lows[shard.index] as SourceLow[];
+    this.#lows[shard.index] = [];
+    return lows;
   }
 
   /** Entries and their u64 values are aligned. */

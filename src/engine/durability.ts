@@ -47,6 +47,11 @@ export class Durability {
     if (left.length === 0) this.#waiting.delete(stream);
   }
 
+  /** The stream is forgotten: nothing of it will become durable, and nobody is to wait for that. */
+  settleAll(stream: RoutedStream): void {
+    this.settle(stream, Number.POSITIVE_INFINITY);
+  }
+
   /** Resolves once everything up to place `through` of the commit queue is durable. */
   untilThrough(through: number): Promise<void> {
     if (this.#settledThrough >= through) return Promise.resolve();

@@ -24,6 +24,7 @@ import { Durability } from './durability.ts';
 import { EngineState } from './engine-state.ts';
 import type { Event, PushOptions } from './event.ts';
 import { checkPushOptions } from './event-checks.ts';
+import { Forgets } from './forgets.ts';
 import { type CheckedBatch, Ingest, type Marks } from './ingest.ts';
 import { MainLoop } from './main-loop.ts';
 import { type EngineEvents, type EngineMetrics, emitSafely, sumMetrics } from './metrics.ts';
@@ -51,6 +52,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   readonly #commits: CommitPipeline | undefined;
   readonly #ingest: Ingest;
   readonly #durability = new Durability();
+  readonly #forgets = new Forgets();
   readonly #requests: CheckpointRequests;
   readonly #reports: StreamReports;
   readonly #state = new EngineState();
@@ -102,6 +104,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       engine: this,
       central: this.#central,
       durability: this.#durability,
+      forgets: this.#forgets,
       hasStore: startup.connection !== undefined,
     });
     this.#commits = this.#makePipeline();
@@ -113,6 +116,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
         onReady: (shard) => this.#onReady(shard),
         onStored: (frame, stream) => this.#reports.onStored(frame, stream),
         onCovered: (stream, seen) => this.#reports.onCovered(stream, seen),
+        onForgotten: (stream, lows) => this.#reports.onForgotten(stream, lows),
         onCheckpointed: (shard, request) => this.#requests.onAnswer(shard, request),
       },
     });
@@ -178,14 +182,27 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   async checkpoint(stream?: string): Promise<void> {
     this.#state.requireOpen();
     if (stream === undefined) return this.#checkpointAll();
-    const routed = this.#router.stream(stream);
-    if (routed?.hasEvents !== true)
-      throw new TidemarkError('ERR_TIDEMARK_NOT_FOUND', `no stream '${stream}' is known`);
+    const routed = this.#router.requireStream(stream);
     const marks: Marks = new Map();
     await this.#ingest.requestCheckpoint(routed, marks, () => this.#state.rejection());
     await this.#untilSettled(marks);
     await this.#commits?.commitFrontiers();
     this.#state.requireAlive();
+  }
+
+  /**
+   * Ends a stream: once what was pushed before is through, its state and all of its checkpoints are given up, and it
+   * resolves when that is durable. From the call on, its name is that of a new stream, with rules of its own for
+   * sequences. Who waits for events or checkpoints of the old one need wait no longer: that resolves, too.
+   * @throws ERR_TIDEMARK_NOT_FOUND for a stream that never had an event; ERR_TIDEMARK_CLOSED; and what the engine failed with
+   */
+  async forget(stream: string): Promise<void> {
+    this.#state.requireOpen();
+    const routed = this.#router.requireStream(stream);
+    this.#router.detach(routed);
+    const forgotten = this.#forgets.begin(routed);
+    const isWritten = this.#ingest.requestForget(routed, () => this.#state.rejection());
+    await Promise.all([isWritten, forgotten]);
   }
 
   /** A verified copy of the newest checkpoint of a stream. @throws ERR_TIDEMARK_CLOSED; and what the engine failed with */
@@ -194,6 +211,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     const routed = this.#router.stream(stream);
     const frame = routed?.newest;
     if (frame !== undefined) return viewFrameAt(this.#memory, frame.address, frame.bytes).toState();
+    if (this.#forgets.isUnderWay(stream)) return undefined;
     const view = await this.#connection?.store.read(stream);
     return view?.toState();
   }
@@ -303,6 +321,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     this.#ingest.failAll();
     this.#durability.failAll(reason);
     this.#requests.failAll(reason);
+    this.#forgets.failAll(reason);
     this.#readyWaiter?.reject(this.#state.rejection());
     void this.#release(false);
     if (this.listenerCount('error') > 0) emitSafely(this, 'error', this.#state.rejection());
@@ -323,6 +342,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
         this.#reports.onDurable(frames, through);
         this.#loop.serveMemory();
       },
+      onForgotten: (streams) => this.#reports.onForgottenInStore(streams),
       onFrontier: (source, offset) => emitSafely(this, 'frontier', { source, offset }),
       onError: (error) => this.#fail(error),
     };

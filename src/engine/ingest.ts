@@ -29,17 +29,25 @@ export type Marks = Map<RoutedStream, number>;
 interface QueuedPush {
   /** The caller's own at first; once the push has to wait, a copy, with copies of all from `next` on. */
   events: readonly Event[];
-  /** The stream of each event, as far as it was known when they were checked. */
-  readonly streams: readonly (RoutedStream | undefined)[];
+  /**
+   * The stream of each event, as far as it was known when they were checked; once the push has to wait, of all from
+   * `next` on: the name may mean another stream when they are written.
+   */
+  streams: readonly (RoutedStream | undefined)[];
   /** Present if somebody waits for durability; filled as the events are written. */
   readonly marks: Marks | undefined;
-  /** Set for a request to checkpoint one stream, which keeps its place among the events. */
-  readonly checkpoint: RoutedStream | undefined;
+  /** Set for a request about one stream, which keeps its place among the events. */
+  readonly request: StreamRequest | undefined;
   next: number;
   /** Its events from `next` on are noted as waiting. */
   isAnnounced: boolean;
   readonly resolve: () => void;
   readonly reject: (accepted: number) => void;
+}
+
+interface StreamRequest {
+  readonly kind: typeof RECORD.checkpointStream | typeof RECORD.forgetStream;
+  readonly stream: RoutedStream;
 }
 
 /** Events that have passed the checks. */
@@ -101,12 +109,19 @@ export class Ingest {
     marks: Marks | undefined,
     onReject: (accepted: number) => Error,
   ): Promise<void> {
-    return this.#enqueue({ events, streams, marks, checkpoint: undefined }, onReject);
+    return this.#enqueue({ events, streams, marks, request: undefined }, onReject);
   }
 
   /** Resolves when the request to checkpoint `stream` is in its ring, behind all that was pushed before. */
   requestCheckpoint(stream: RoutedStream, marks: Marks, onReject: () => Error): Promise<void> {
-    return this.#enqueue({ events: [], streams: [], marks, checkpoint: stream }, onReject);
+    const request = { kind: RECORD.checkpointStream, stream };
+    return this.#enqueue({ events: [], streams: [], marks, request }, onReject);
+  }
+
+  /** Resolves when the request to forget a detached `stream` is in its ring, behind all that was pushed before. */
+  requestForget(stream: RoutedStream, onReject: () => Error): Promise<void> {
+    const request = { kind: RECORD.forgetStream, stream };
+    return this.#enqueue({ events: [], streams: [], marks: undefined, request }, onReject);
   }
 
   /** Goes on with the queue; called whenever room may have come. */
@@ -129,7 +144,7 @@ export class Ingest {
   }
 
   #enqueue(
-    push: Pick<QueuedPush, 'events' | 'streams' | 'marks' | 'checkpoint'>,
+    push: Pick<QueuedPush, 'events' | 'streams' | 'marks' | 'request'>,
     onReject: (accepted: number) => Error,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -163,10 +178,13 @@ export class Ingest {
   #announce(push: QueuedPush): void {
     const { router } = this.#ports;
     const { events } = push;
+    const streams = [...push.streams];
+    push.streams = streams;
     push.isAnnounced = true;
     for (let at = push.next; at < events.length; at++) {
       const event = events[at] as Event;
       const stream = router.stream(event.stream) ?? router.addStream(event.stream);
+      streams[at] = stream;
       stream.noteEvent(event.sequence !== undefined);
       if (event.source === undefined || event.offset === undefined) continue;
       const source = router.source(event.source) ?? router.addSource(event.source);
@@ -185,18 +203,19 @@ export class Ingest {
         break;
       }
       const event = push.events[push.next] as Event;
-      const shard = this.#write(event, push.streams[push.next], push.marks !== undefined);
+      const known = push.streams[push.next];
+      const shard = this.#write(event, known, push.marks !== undefined);
       if (shard === undefined) {
         isComplete = false;
         break;
       }
-      if (push.marks !== undefined) this.#mark(push.marks, event.stream);
+      if (push.marks !== undefined)
+        this.#mark(push.marks, known ?? (this.#ports.router.stream(event.stream) as RoutedStream));
       if (push.isAnnounced) this.#noteAccepted(event);
       touched.add(shard);
       push.next++;
     }
-    if (isComplete && push.checkpoint !== undefined)
-      isComplete = this.#writeCheckpoint(push.checkpoint, push.marks);
+    if (isComplete && push.request !== undefined) isComplete = this.#writeRequest(push.request, push.marks);
     for (const shard of touched) shard.publish();
     return isComplete;
   }
@@ -205,8 +224,7 @@ export class Ingest {
     if (source !== undefined && offset !== undefined) this.#ports.router.source(source)?.onWaited(offset);
   }
 
-  #mark(marks: Marks, name: string): void {
-    const stream = this.#ports.router.stream(name) as RoutedStream;
+  #mark(marks: Marks, stream: RoutedStream): void {
     marks.set(stream, stream.pushed);
   }
 
@@ -341,14 +359,14 @@ export class Ingest {
     return true;
   }
 
-  #writeCheckpoint(stream: RoutedStream, marks: Marks | undefined): boolean {
+  #writeRequest({ kind, stream }: StreamRequest, marks: Marks | undefined): boolean {
     const shard = this.#ports.shards[stream.shard] as ShardHandle;
-    if (!this.#define(shard, RECORD.checkpointStream, stream.index, '')) {
+    if (!this.#define(shard, kind, stream.index, '')) {
       this.#full(shard);
       return false;
     }
     shard.publish();
-    if (marks !== undefined) this.#mark(marks, stream.name);
+    if (marks !== undefined) this.#mark(marks, stream);
     return true;
   }
 }

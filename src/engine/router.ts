@@ -6,13 +6,14 @@
 
 import { encodeUtf8 } from '../codec/utf8.ts';
 import { xxh64Into } from '../codec/xxh64.ts';
+import { TidemarkError } from '../error.ts';
 import { IndexedStream } from '../store/central-store.ts';
 import type { DurabilityWaiter } from './durability.ts';
 import { SourceProgress } from './frontiers.ts';
 
 /** A stream as the main thread knows it. */
 export class RoutedStream extends IndexedStream {
-  /** Its number among the streams of its shard. */
+  /** Its number among the streams of its shard: another one has it only after `Router.release`. */
   readonly index: number;
   /** The shard's ring holds its definition, or the shard restored it. */
   isDefined = false;
@@ -41,13 +42,16 @@ export class RoutedStream extends IndexedStream {
 export class Router {
   readonly #shards: number;
   readonly #streams = new Map<string, RoutedStream>();
-  readonly #byShard: RoutedStream[][];
+  /** By number; undefined where a number is free. */
+  readonly #byShard: (RoutedStream | undefined)[][];
+  readonly #freeNumbers: number[][];
   readonly #sources = new Map<string, SourceProgress>();
   readonly #sourceByIndex: SourceProgress[] = [];
 
   constructor(shards: number) {
     this.#shards = shards;
     this.#byShard = Array.from({ length: shards }, () => []);
+    this.#freeNumbers = Array.from({ length: shards }, () => []);
   }
 
   get streamCount(): number {
@@ -62,17 +66,36 @@ export class Router {
     return this.#streams.get(name);
   }
 
+  /** @throws ERR_TIDEMARK_NOT_FOUND for a stream that never had an event */
+  requireStream(name: string): RoutedStream {
+    const stream = this.#streams.get(name);
+    if (stream?.hasEvents === true) return stream;
+    throw new TidemarkError('ERR_TIDEMARK_NOT_FOUND', `no stream '${name}' is known`);
+  }
+
   streamAt(shard: number, index: number): RoutedStream {
-    return (this.#byShard[shard] as RoutedStream[])[index] as RoutedStream;
+    return (this.#byShard[shard] as (RoutedStream | undefined)[])[index] as RoutedStream;
   }
 
   addStream(name: string): RoutedStream {
     const shard = shardOf(name, this.#shards);
-    const peers = this.#byShard[shard] as RoutedStream[];
-    const stream = new RoutedStream(name, shard, peers.length);
-    peers.push(stream);
+    const peers = this.#byShard[shard] as (RoutedStream | undefined)[];
+    const index = (this.#freeNumbers[shard] as number[]).pop() ?? peers.length;
+    const stream = new RoutedStream(name, shard, index);
+    peers[index] = stream;
     this.#streams.set(name, stream);
     return stream;
+  }
+
+  /** The name is free for a new stream; the shard still knows this one by its number. */
+  detach(stream: RoutedStream): void {
+    this.#streams.delete(stream.name);
+  }
+
+  /** The shard has given up a detached stream and told all there was to tell: its number is free. */
+  release({ shard, index }: RoutedStream): void {
+    (this.#byShard[shard] as (RoutedStream | undefined)[])[index] = undefined;
+    (this.#freeNumbers[shard] as number[]).push(index);
   }
 
   streams(): IterableIterator<RoutedStream> {

@@ -1,10 +1,11 @@
 /**
- * What the shards and the store report of streams: a checkpoint is stored, is durable. It is
+ * What the shards and the store report of streams: a checkpoint is stored, is durable, a stream is forgotten. It is
  * noted in the central store, counted, and told to whoever waits for it or listens. Main thread only.
  */
 import type { EventEmitter } from 'node:events';
-import type { CentralStore, StoredFrame } from '../store/central-store.ts';
+import type { CentralStore, IndexedStream, SourceLow, StoredFrame } from '../store/central-store.ts';
 import type { Durability } from './durability.ts';
+import type { Forgets } from './forgets.ts';
 import { type EngineEvents, emitSafely } from './metrics.ts';
 import type { RoutedStream } from './router.ts';
 
@@ -12,6 +13,7 @@ export interface ReportPorts {
   readonly engine: EventEmitter<EngineEvents>;
   readonly central: CentralStore;
   readonly durability: Durability;
+  readonly forgets: Forgets;
   /** Without a durable store, what is stored is as safe as it gets. */
   readonly hasStore: boolean;
 }
@@ -51,6 +53,25 @@ export class StreamReports {
       if (isHeard) emitSafely(engine, 'durable', toldOf(frame));
     }
     durability.settleThrough(through);
+  }
+
+  /** The shard has given up the stream; `lows` are those of its events that are in no frame. */
+  onForgotten(stream: RoutedStream, lows: readonly SourceLow[]): void {
+    const { central, hasStore } = this.#ports;
+    central.forget(stream, lows);
+    if (!hasStore) this.#settleForgotten(stream);
+  }
+
+  /** The store has forgotten the streams, too. */
+  onForgottenInStore(streams: readonly IndexedStream[]): void {
+    const { central, durability } = this.#ports;
+    for (const stream of streams) this.#settleForgotten(stream as RoutedStream);
+    durability.settleThrough(central.settledThrough);
+  }
+
+  #settleForgotten(stream: RoutedStream): void {
+    this.#ports.durability.settleAll(stream);
+    this.#ports.forgets.settle(stream);
   }
 }
 

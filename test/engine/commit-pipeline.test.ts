@@ -327,3 +327,142 @@ test('after a stop a commit under way still settles, and none follows it', async
   bench.pipeline.kick();
   expect(bench.commits).toHaveLength(1);
 });
+
+describe('a stream that is forgotten', () => {
+  test('waits until the commit under way has settled, and what comes of its name until it is forgotten', async () => {
+    const bench = new Bench();
+    bench.add(0);
+    bench.pipeline.kick();
+    bench.forget(0);
+    bench.add(0);
+    bench.pipeline.kick();
+    expect([bench.commits.length, bench.forgets.length]).toEqual([1, 0]);
+    await bench.last().settle();
+    expect(bench.forgets.map(({ name }) => name)).toEqual(['s0']);
+    bench.add(1);
+    bench.pipeline.kick();
+    expect([bench.commits.length, bench.forgotten]).toEqual([1, []]);
+    await bench.forgets[0]?.settle();
+    expect(bench.forgotten).toEqual([['s0']]);
+    expect([bench.names(0), bench.names(1)]).toEqual([['s0'], ['s0', 's1']]);
+  });
+
+  test('is forgotten at once, however late the next commit would be', async () => {
+    const bench = new Bench();
+    bench.isAwaited = false;
+    bench.add(0);
+    bench.pipeline.kick();
+    await bench.last().settle();
+    bench.forget(1);
+    bench.pipeline.kick();
+    expect(bench.forgets).toHaveLength(1);
+  });
+
+  test('holds back the frontiers of a commit that comes before it is forgotten, not of one behind', async () => {
+    const bench = new Bench();
+    bench.reached = 100n;
+    bench.forget(0);
+    bench.pipeline.kick();
+    // While one is forgotten a frame comes, and then another stream is over: it is not its turn.
+    bench.add(1, 50n);
+    bench.add(2, 7n);
+    bench.forget(2, 9n);
+    bench.add(2, 60n);
+    await bench.forgets[0]?.settle();
+    expect(bench.names(0)).toEqual(['s1']);
+    expect(bench.last().batch.frontiers.get('file')).toBe(7n);
+    await bench.last().settle();
+    expect(bench.forgets.map(({ name }) => name)).toEqual(['s0', 's2']);
+    await bench.forgets[1]?.settle();
+    expect(bench.names(1)).toEqual(['s2']);
+    expect(bench.last().batch.frontiers.get('file')).toBe(100n);
+  });
+
+  test('leaves its frontiers behind without another frame', async () => {
+    const bench = new Bench(new Map([['file', 3n]]));
+    bench.reached = 8n;
+    bench.forget(0, 3n);
+    bench.pipeline.kick();
+    await bench.forgets[0]?.settle();
+    const done = bench.pipeline.commitFrontiers();
+    expect(bench.last().batch.frontiers.get('file')).toBe(8n);
+    await bench.last().settle();
+    expect(await isSettled(done)).toBe(true);
+  });
+
+  test('takes turns with commits, however many of both come', async () => {
+    const bench = new Bench();
+    const turns: string[] = [];
+    bench.forget(0);
+    bench.pipeline.kick();
+    for (let turn = 1; turn <= 6; turn++) {
+      const before = bench.commits.length;
+      bench.add(turn);
+      for (let n = 0; n < 20; n++) bench.forget(100 * turn + n);
+      await Promise.all([...bench.commits, ...bench.forgets].map((held) => held.settle()));
+      turns.push(bench.commits.length > before ? 'commit' : 'forget');
+    }
+    expect(turns).toEqual(['commit', 'forget', 'commit', 'forget', 'commit', 'forget']);
+  });
+
+  test('is one of so many at a time', async () => {
+    const bench = new Bench();
+    for (let stream = 0; stream < 100; stream++) bench.forget(stream);
+    bench.pipeline.kick();
+    expect(bench.forgets).toHaveLength(64);
+    await Promise.all(bench.forgets.map((held) => held.settle()));
+    expect(bench.forgets).toHaveLength(100);
+  });
+
+  test('is forgotten together with others, each name once', async () => {
+    const bench = new Bench();
+    for (const stream of [0, 1, 0]) bench.forget(stream);
+    bench.pipeline.kick();
+    expect(bench.forgets.map(({ name }) => name)).toEqual(['s0', 's1']);
+    await bench.forgets[0]?.settle();
+    expect(bench.forgotten).toEqual([]);
+    await bench.forgets[1]?.settle();
+    expect(bench.forgotten).toEqual([['s0', 's1', 's0']]);
+    expect(bench.commits).toEqual([]);
+  });
+
+  test('does not keep somebody who waits for frontiers waiting for ever', async () => {
+    const bench = new Bench();
+    bench.forget(0);
+    bench.pipeline.kick();
+    bench.reached = 5n;
+    const done = bench.pipeline.commitFrontiers();
+    expect(bench.commits).toEqual([]);
+    await bench.forgets[0]?.settle();
+    await bench.last().settle();
+    expect(await isSettled(done)).toBe(true);
+  });
+
+  test.each([
+    ['rejects', () => Promise.reject(new Error('no'))],
+    [
+      'throws at once',
+      () => {
+        throw new Error('no');
+      },
+    ],
+  ])('is an error once when the store %s, and not taken for forgotten', async (_what, forget) => {
+    const bench = new Bench(new Map(), { forget });
+    bench.forget(0, 5n);
+    bench.pipeline.kick();
+    expect(await isSettled(Promise.resolve())).toBe(true);
+    expect([bench.errors, bench.forgotten]).toEqual([[new Error('no')], []]);
+    expect([...bench.central.waitingLows()]).toEqual([{ source: 0, offset: 5n }]);
+  });
+
+  test('is not forgotten once the pipeline is stopped, and one under way still settles', async () => {
+    const bench = new Bench();
+    bench.forget(0);
+    bench.pipeline.kick();
+    bench.forget(1);
+    bench.pipeline.stop();
+    await bench.forgets[0]?.settle();
+    bench.pipeline.kick();
+    expect([bench.forgotten, bench.forgets.length]).toEqual([[['s0']], 1]);
+  });
+});

@@ -47,6 +47,17 @@ describe('a point in a stream', () => {
     expect(s.waiters).toBeUndefined();
   });
 
+  test('is waited for no more once the stream is forgotten, by those to come either', async () => {
+    const durability = new Durability();
+    const outcomes = new Outcomes();
+    const s = stream();
+    outcomes.watch('before', durability.untilSettled(s, 3));
+    durability.settleAll(s);
+    outcomes.watch('behind', durability.untilSettled(s, 9));
+    expect(await outcomes.now()).toEqual(['before', 'behind']);
+    expect(durability.isAwaited).toBe(false);
+  });
+
   test('never moves back, whatever comes late', async () => {
     const durability = new Durability();
     const s = stream();

@@ -394,3 +394,62 @@ test('an empty push is accepted in its turn', async () => {
   bench.drain();
   await Promise.all(pushes);
 });
+
+describe('a request to forget a stream', () => {
+  /** Kind, number and content, for streams of the same name that follow each other. */
+  function told(records: readonly ReadRecord[]): unknown[] {
+    return records.map((record) =>
+      record.kind === 'stream'
+        ? ['stream', record.index]
+        : record.kind === 'event'
+          ? record.payload
+          : record.kind,
+    );
+  }
+
+  test('takes its place among the events; what comes behind is of a new stream with another number', () => {
+    const bench = new IngestBench(1);
+    bench.ingest.tryAccept(event('s', 'old'), false);
+    const old = bench.router.stream('s')!;
+    void bench.forget(old);
+    bench.ingest.tryAccept(event('s', 'new', { sequence: 1 }), false);
+    expect(told(bench.read(0))).toEqual([['stream', 0], 'old', 'forget', ['stream', 1], 'new']);
+    expect([old.pushed, bench.router.stream('s')?.pushed]).toEqual([1, 1]);
+  });
+
+  test('keeps its place when it waits: events that wait before it are of the old stream, which was new to them', async () => {
+    const bench = new IngestBench(1);
+    fill(bench, 'full');
+    const marks: Marks = new Map();
+    const pushes = [bench.push([event('s', 'old 1')], marks), bench.push([event('s', 'old 2')])];
+    const old = bench.router.stream('s')!;
+    pushes.push(bench.forget(old), bench.push([event('s', 'new', { sequence: 7 })]));
+    const later = bench.router.stream('s')!;
+    expect(later).not.toBe(old);
+    expect([old.bringsSequences, later.bringsSequences]).toEqual([false, true]);
+    expect(await settled(pushes)).toEqual([false, false, false, false]);
+    const read = told(bench.drain()[0] as ReadRecord[]).filter((each) => !`${each}`.startsWith('fill'));
+    expect(read).toEqual([
+      ['stream', 0],
+      ['stream', old.index],
+      'old 1',
+      'old 2',
+      'forget',
+      ['stream', later.index],
+      'new',
+    ]);
+    expect(await settled(pushes)).toEqual([true, true, true, true]);
+    expect([...marks]).toEqual([[old, 1]]);
+    expect([old.pushed, later.pushed]).toEqual([2, 1]);
+  });
+
+  test('is rejected with whatever else waits when the engine fails', async () => {
+    const bench = new IngestBench(1);
+    fill(bench, 's');
+    const stream = bench.router.stream('s')!;
+    while (!bench.ingest.isWaiting) void bench.requestCheckpoint(stream, new Map()).catch(() => undefined);
+    const request = bench.forget(stream);
+    bench.ingest.failAll();
+    await expect(request).rejects.toThrow('failed');
+  });
+});

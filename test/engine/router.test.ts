@@ -40,6 +40,42 @@ describe('a router', () => {
     expect(router.stream('s50')).toBeUndefined();
   });
 
+  test('gives a name away at once, and its number once the shard is through with it', () => {
+    const router = new Router(1);
+    const [a, b] = [router.addStream('a'), router.addStream('b')];
+    router.detach(a);
+    expect([router.stream('a'), router.streamCount]).toEqual([undefined, 1]);
+    expect(router.streamAt(0, 0)).toBe(a);
+    const next = router.addStream('a');
+    expect(next.index).toBe(2);
+    expect(router.streamAt(0, 0)).toBe(a);
+    router.release(a);
+    expect(router.stream('a')).toBe(next);
+    const c = router.addStream('c');
+    expect([c.index, router.streamAt(0, 0)]).toEqual([0, c]);
+    expect([...router.streams()]).toEqual([b, next, c]);
+  });
+
+  test('needs no more numbers than there are streams at a time', () => {
+    const router = new Router(2);
+    for (let n = 0; n < 1_000; n++) {
+      const stream = router.addStream(`s${n}`);
+      expect(stream.index).toBe(0);
+      router.detach(stream);
+      router.release(stream);
+    }
+    expect(router.streamCount).toBe(0);
+  });
+
+  test('finds a stream that had events, and no other', () => {
+    const router = new Router(1);
+    const stream = router.addStream('a');
+    for (const name of ['a', 'b'])
+      expect(() => router.requireStream(name)).toThrow(/no stream '[ab]' is known/);
+    stream.noteEvent(false);
+    expect(router.requireStream('a')).toBe(stream);
+  });
+
   test('numbers sources over all shards, and keeps where they were restored', () => {
     const router = new Router(3);
     const sources = ['x', '', 'y'].map((name, at) => router.addSource(name, at === 0 ? 7n : undefined));

@@ -5,10 +5,18 @@ import { EngineMemory } from '../../src/memory/engine-memory.ts';
 import { CentralStore, IndexedStream, StoredFrame } from '../../src/store/central-store.ts';
 import type { CheckpointStore, CommitBatch } from '../../src/store/contract.ts';
 
-export interface HeldCommit {
-  readonly batch: CommitBatch;
+/** A call to the store, which the test settles. */
+interface Held {
   readonly settle: () => Promise<void>;
   readonly fail: (error: unknown) => Promise<void>;
+}
+
+export interface HeldCommit extends Held {
+  readonly batch: CommitBatch;
+}
+
+export interface HeldForget extends Held {
+  readonly name: string;
 }
 
 export const memory = EngineMemory.reserve(2 ** 16);
@@ -33,7 +41,9 @@ export class CommitBench {
   readonly central = new CentralStore({ shards: 1, perStream: 3, isDurable: true, release: () => undefined });
   readonly streams = Array.from({ length: 3_000 }, (_, index) => new IndexedStream(`s${index}`, 0));
   readonly commits: HeldCommit[] = [];
+  readonly forgets: HeldForget[] = [];
   readonly durable: (readonly [streams: string[], through: number])[] = [];
+  readonly forgotten: string[][] = [];
   readonly frontiers: (readonly [string, bigint])[] = [];
   readonly errors: unknown[] = [];
   nowMs = 0;
@@ -46,7 +56,10 @@ export class CommitBench {
   #sequence = 0n;
 
   constructor(restored: ReadonlyMap<string, bigint> = new Map(), store?: Partial<CheckpointStore>) {
-    const held: Partial<CheckpointStore> = { commit: (batch) => this.#hold(batch) };
+    const held: Partial<CheckpointStore> = {
+      commit: (batch) => this.#hold((call) => this.commits.push({ ...call, batch })),
+      forget: (name) => this.#hold((call) => this.forgets.push({ ...call, name })),
+    };
     this.pipeline = new CommitPipeline(
       {
         memory,
@@ -58,6 +71,7 @@ export class CommitBench {
         sources: () => [this.source],
         onDurable: (frames, through) =>
           void this.durable.push([frames.map(({ stream }) => stream.name), through]),
+        onForgotten: (streams) => void this.forgotten.push(streams.map(({ name }) => name)),
         onFrontier: (source, offset) => void this.frontiers.push([source, offset]),
         onError: (error) => void this.errors.push(error),
       },
@@ -77,6 +91,13 @@ export class CommitBench {
     return frame;
   }
 
+  /** The shard has given up the stream, with an event at `low` that is in no frame; another one follows under its name. */
+  forget(stream: number, low?: bigint): void {
+    const over = this.streams[stream] as IndexedStream;
+    this.central.forget(over, low === undefined ? [] : [{ source: 0, offset: low }]);
+    this.streams[stream] = new IndexedStream(over.name, over.shard);
+  }
+
   last(): HeldCommit {
     const last = this.commits.at(-1);
     if (last === undefined) throw new Error('nothing was committed');
@@ -87,15 +108,14 @@ export class CommitBench {
     return (this.commits[commit]?.batch.frames ?? []).map(({ stream }) => stream);
   }
 
-  #hold(batch: CommitBatch): Promise<void> {
+  #hold(keep: (held: Held) => void): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const heard = async (): Promise<void> => {
       await promise.catch(() => undefined);
-      // What follows a commit follows within these.
-      for (let i = 0; i < 5; i++) await Promise.resolve();
+      // What follows a call follows within these.
+      for (let i = 0; i < 9; i++) await Promise.resolve();
     };
-    this.commits.push({
-      batch,
+    keep({
       settle: () => {
         resolve();
         return heard();

@@ -21,7 +21,7 @@ export type ReadRecord =
       readonly isDurable: boolean;
     }
   | { readonly kind: 'stream' | 'source'; readonly index: number; readonly name: string }
-  | { readonly kind: 'checkpoint'; readonly stream: string };
+  | { readonly kind: 'checkpoint' | 'forget'; readonly stream: string };
 
 export class IngestBench {
   readonly router: Router;
@@ -63,6 +63,12 @@ export class IngestBench {
 
   requestCheckpoint(stream: RoutedStream, marks: Marks): Promise<void> {
     return this.ingest.requestCheckpoint(stream, marks, () => new Error('failed'));
+  }
+
+  /** As the engine does it. */
+  forget(stream: RoutedStream): Promise<void> {
+    this.router.detach(stream);
+    return this.ingest.requestForget(stream, () => new Error('failed'));
   }
 
   /** What is published to a shard and was not read before; frees its room. */
@@ -110,6 +116,8 @@ export class IngestBench {
         return { kind: 'source', index, name: text(AT.name) };
       case RECORD.checkpointStream:
         return { kind: 'checkpoint', stream: named(this.#streams[shard], index) };
+      case RECORD.forgetStream:
+        return { kind: 'forget', stream: named(this.#streams[shard], index) };
       case RECORD.event: {
         const field = (at: number): bigint => u64[(address + at) / 8] as bigint;
         const hasSource = (flags & FLAG.source) !== 0;

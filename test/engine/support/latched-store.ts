@@ -1,4 +1,7 @@
-/** A store in memory, as a user might pass one, whose commits settle when the test says so. */
+/**
+ * A store in memory, as a user might pass one, whose commits and forgettings settle when the test says so. It throws if
+ * the engine has both under way.
+ */
 import {
   CheckpointId,
   type CheckpointStore,
@@ -19,33 +22,72 @@ export class Shelf {
   generation = 0n;
   readonly streams = new Map<string, Kept[]>();
   frontiers: ReadonlyMap<string, bigint> = new Map();
+
+  /** What is there now, as a crash would leave it. */
+  copy(): Shelf {
+    const copy = new Shelf();
+    copy.generation = this.generation;
+    copy.frontiers = this.frontiers;
+    for (const [stream, kept] of this.streams) copy.streams.set(stream, [...kept]);
+    return copy;
+  }
 }
 
-/** A commit that the engine waits for. */
-export interface HeldCommit {
+/** A call that the engine waits for. */
+interface Held {
+  settle(): void;
+  fail(error: unknown): void;
+}
+
+export interface HeldCommit extends Held {
   readonly batch: CommitBatch;
   /** Copies that were made when the commit began. */
   readonly copies: readonly Uint8Array[];
-  settle(): void;
-  fail(error: unknown): void;
+}
+
+export interface HeldForget extends Held {
+  readonly stream: string;
+}
+
+/** Calls that are held, and who waits for the next one. */
+class Latch<Call> {
+  readonly #held: Call[] = [];
+  #waiting: ((held: Call) => void)[] = [];
+
+  async next(): Promise<Call> {
+    return this.#held.shift() ?? (await new Promise<Call>((resolve) => this.#waiting.push(resolve)));
+  }
+
+  hold(held: Call): void {
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) this.#held.push(held);
+    else waiting(held);
+  }
 }
 
 export class LatchedStore implements CheckpointStore {
   readonly shelf: Shelf;
   /** Commits are held until they are settled; otherwise they settle in a later turn. */
   isHolding = false;
+  isHoldingForgets = false;
   commits = 0;
+  forgets = 0;
   isClosed = false;
-  readonly #held: HeldCommit[] = [];
-  #waiting: ((held: HeldCommit) => void)[] = [];
+  readonly #commits = new Latch<HeldCommit>();
+  readonly #forgets = new Latch<HeldForget>();
+  #underWay = { commits: 0, forgets: 0 };
 
   constructor(shelf: Shelf = new Shelf()) {
     this.shelf = shelf;
   }
 
   /** The next commit that is held, in order. */
-  async held(): Promise<HeldCommit> {
-    return this.#held.shift() ?? (await new Promise<HeldCommit>((resolve) => this.#waiting.push(resolve)));
+  held(): Promise<HeldCommit> {
+    return this.#commits.next();
+  }
+
+  heldForget(): Promise<HeldForget> {
+    return this.#forgets.next();
   }
 
   async open(): Promise<StoreContents> {
@@ -58,14 +100,14 @@ export class LatchedStore implements CheckpointStore {
   commit(batch: CommitBatch): Promise<void> {
     this.commits++;
     const copies = batch.frames.map(({ bytes }) => new Uint8Array(bytes));
-    return new Promise((resolve, reject) => {
-      const settle = (): void => {
-        this.#keep(batch);
-        resolve();
-      };
-      if (!this.isHolding) setImmediate(settle);
-      else this.#hold({ batch, copies, settle, fail: reject });
-    });
+    return this.#call(
+      'commits',
+      () => this.#keep(batch),
+      (held) => {
+        if (!this.isHolding) setImmediate(held.settle);
+        else this.#commits.hold({ ...held, batch, copies });
+      },
+    );
   }
 
   async read(stream: string, sequence?: bigint): Promise<CheckpointView | undefined> {
@@ -90,8 +132,16 @@ export class LatchedStore implements CheckpointStore {
     );
   }
 
-  async forget(stream: string): Promise<void> {
-    this.shelf.streams.delete(stream);
+  forget(stream: string): Promise<void> {
+    this.forgets++;
+    return this.#call(
+      'forgets',
+      () => this.shelf.streams.delete(stream),
+      (held) => {
+        if (!this.isHoldingForgets) setImmediate(held.settle);
+        else this.#forgets.hold({ ...held, stream });
+      },
+    );
   }
 
   async close(): Promise<void> {
@@ -105,10 +155,19 @@ export class LatchedStore implements CheckpointStore {
     }
   }
 
-  #hold(held: HeldCommit): void {
-    const waiting = this.#waiting.shift();
-    if (waiting === undefined) this.#held.push(held);
-    else waiting(held);
+  #call(kind: 'commits' | 'forgets', apply: () => void, hold: (held: Held) => void): Promise<void> {
+    const underWay = this.#underWay;
+    underWay[kind]++;
+    if (underWay.commits > 0 && underWay.forgets > 0)
+      throw new Error('a commit is under way while a stream is forgotten');
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        underWay[kind]--;
+        apply();
+        resolve();
+      };
+      hold({ settle, fail: reject });
+    });
   }
 
   /** Reads the engine's bytes only now: they have to be what they were when the commit began. */
