@@ -1,6 +1,7 @@
 /**
  * A disk in memory behind the file system port. It knows what was synced, so it can crash: everything synced is
- * kept; of unsynced bytes any subset of sectors; of unsynced changes of names any prefix, as a journal does it.
+ * kept; of unsynced bytes any subset of sectors, each as any write since the sync left it, since a system writes back
+ * when it likes; of unsynced changes of names any prefix, as a journal does it.
  * Files have blocks where they were written and holes elsewhere; there are only so many blocks.
  *
  * Operations can be watched and made to fail through `before`.
@@ -12,12 +13,20 @@ import type { DirectoryLock, LockRequest } from '../../../src/store/log/lock.ts'
 
 const SECTOR = 512;
 const BLOCK = 4096;
+/** A sector of which no earlier unsynced write is known. */
+const CLEAN: readonly Uint8Array[] = [];
 
 interface SimulatedFile {
   bytes: Uint8Array;
   synced: Uint8Array;
-  readonly dirty: Set<number>;
+  /** Unsynced sectors, each with what earlier unsynced writes had left there. */
+  readonly dirty: Map<number, readonly Uint8Array[]>;
   readonly blocks: Set<number>;
+}
+
+interface NameChange {
+  readonly removed?: string;
+  readonly added?: { readonly path: string; readonly file: SimulatedFile };
 }
 
 interface OpenedFile {
@@ -48,7 +57,7 @@ export class SimulatedDisk implements FileSystem {
   private names = new Map<string, SimulatedFile>();
   private durableNames = new Map<string, SimulatedFile>();
   /** Changes of names since the directory was synced, in order. */
-  private nameChanges: ((names: Map<string, SimulatedFile>) => void)[] = [];
+  private nameChanges: NameChange[] = [];
   private readonly directories = new Set<string>();
   private readonly handles = new Map<FileHandle, OpenedFile>();
   private readonly locked = new Set<string>();
@@ -61,7 +70,7 @@ export class SimulatedDisk implements FileSystem {
       if (file !== undefined) throw systemError('EEXIST', path);
       const created = fileOf(new Uint8Array());
       file = created;
-      this.changeNames((names) => names.set(path, created));
+      this.changeName({ added: { path, file: created } });
     }
     if (file === undefined) throw systemError('ENOENT', path);
     const handle = this.nextHandle;
@@ -88,8 +97,8 @@ export class SimulatedDisk implements FileSystem {
     const source = Buffer.concat(buffers);
     const end = position + this.allocate(file, position, source.length, path);
     if (end > file.bytes.length) file.bytes = resized(file.bytes, end);
+    for (let sector = Math.floor(position / SECTOR); sector * SECTOR < end; sector++) soil(file, sector);
     file.bytes.set(source.subarray(0, end - position), position);
-    for (let sector = Math.floor(position / SECTOR); sector * SECTOR < end; sector++) file.dirty.add(sector);
     this.bytesMax = Math.max(this.bytesMax, this.usedBytes());
     this.bytesWritten += end - position;
     return end - position;
@@ -125,17 +134,14 @@ export class SimulatedDisk implements FileSystem {
     this.before('rename', from);
     const file = this.names.get(from);
     if (file === undefined) throw systemError('ENOENT', from);
-    this.changeNames((names) => {
-      names.delete(from);
-      names.set(to, file);
-    });
+    this.changeName({ removed: from, added: { path: to, file } });
     for (const opened of this.handles.values()) if (opened.path === from) opened.path = to;
   }
 
   unlink(path: string): void {
     this.before('unlink', path);
     if (!this.names.has(path)) throw systemError('ENOENT', path);
-    this.changeNames((names) => names.delete(path));
+    this.changeName({ removed: path });
   }
 
   list(path: string): string[] | undefined {
@@ -165,7 +171,7 @@ export class SimulatedDisk implements FileSystem {
     const names = new Map(this.durableNames);
     for (const change of this.nameChanges) {
       if (!keep()) break;
-      change(names);
+      applyChange(names, change);
     }
     for (const [name, file] of names) {
       const bytes = crashedBytes(file, keep);
@@ -176,7 +182,34 @@ export class SimulatedDisk implements FileSystem {
     return after;
   }
 
-  /** The same disk with nothing lost, for a process that died while its machine went on. */
+  /** The same disk a second time: what is unsynced is still so, and the process that had files open is gone. */
+  fork(): SimulatedDisk {
+    const fork = new SimulatedDisk();
+    for (const directory of this.directories) fork.directories.add(directory);
+    const copies = new Map<SimulatedFile, SimulatedFile>();
+    const copyOf = (file: SimulatedFile): SimulatedFile => {
+      const known = copies.get(file);
+      if (known !== undefined) return known;
+      const { bytes, synced, dirty, blocks } = file;
+      const copied = {
+        bytes: new Uint8Array(bytes),
+        synced: new Uint8Array(synced),
+        dirty: new Map(dirty),
+        blocks: new Set(blocks),
+      };
+      copies.set(file, copied);
+      return copied;
+    };
+    for (const [name, file] of this.names) fork.names.set(name, copyOf(file));
+    for (const [name, file] of this.durableNames) fork.durableNames.set(name, copyOf(file));
+    fork.nameChanges = this.nameChanges.map(({ removed, added }) => ({
+      ...(removed === undefined ? {} : { removed }),
+      ...(added === undefined ? {} : { added: { path: added.path, file: copyOf(added.file) } }),
+    }));
+    return fork;
+  }
+
+  /** The same disk with nothing lost and all of it durable: a machine that was left alone for a while. */
   copy(): SimulatedDisk {
     const copy = new SimulatedDisk();
     for (const directory of this.directories) copy.directories.add(directory);
@@ -239,8 +272,8 @@ export class SimulatedDisk implements FileSystem {
     return length;
   }
 
-  private changeNames(change: (names: Map<string, SimulatedFile>) => void): void {
-    change(this.names);
+  private changeName(change: NameChange): void {
+    applyChange(this.names, change);
     this.nameChanges.push(change);
   }
 
@@ -256,12 +289,24 @@ export function systemError(code: string, what: string): Error {
 }
 
 function fileOf(bytes: Uint8Array): SimulatedFile {
-  return { bytes, synced: new Uint8Array(bytes), dirty: new Set(), blocks: new Set() };
+  return { bytes, synced: new Uint8Array(bytes), dirty: new Map(), blocks: new Set() };
+}
+
+function applyChange(names: Map<string, SimulatedFile>, { removed, added }: NameChange): void {
+  if (removed !== undefined) names.delete(removed);
+  if (added !== undefined) names.set(added.path, added.file);
+}
+
+/** Notes that a sector is about to be written. */
+function soil(file: SimulatedFile, sector: number): void {
+  const earlier = file.dirty.get(sector);
+  if (earlier === undefined) file.dirty.set(sector, CLEAN);
+  else file.dirty.set(sector, [file.bytes.slice(sector * SECTOR, (sector + 1) * SECTOR), ...earlier]);
 }
 
 function makeDurable(file: SimulatedFile): void {
   if (file.synced.length !== file.bytes.length) file.synced = resized(file.synced, file.bytes.length);
-  for (const sector of file.dirty) {
+  for (const sector of file.dirty.keys()) {
     const start = sector * SECTOR;
     file.synced.set(file.bytes.subarray(start, start + SECTOR), start);
   }
@@ -271,10 +316,12 @@ function makeDurable(file: SimulatedFile): void {
 function crashedBytes(file: SimulatedFile, keep: () => boolean): Uint8Array {
   const grew = file.bytes.length > file.synced.length && keep();
   const bytes = resized(file.synced, grew ? file.bytes.length : file.synced.length);
-  for (const sector of file.dirty) {
+  for (const [sector, earlier] of file.dirty) {
     const start = sector * SECTOR;
-    if (start < bytes.length && keep())
-      bytes.set(file.bytes.subarray(start, Math.min(start + SECTOR, bytes.length)), start);
+    if (start >= bytes.length) continue;
+    // The newest first.
+    const survivor = [file.bytes.subarray(start, start + SECTOR), ...earlier].find(keep);
+    if (survivor !== undefined) bytes.set(survivor.subarray(0, bytes.length - start), start);
   }
   return bytes;
 }
