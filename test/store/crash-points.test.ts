@@ -47,3 +47,17 @@ test(
   }),
   180_000,
 );
+
+/**
+ * What a process wrote and never synced is still there for the next one, which believes it and tells its user. So from
+ * its opening on it must survive a power failure too.
+ */
+test('what a process that was killed at any operation leaves is durable once the next one has opened it', () => {
+  atEveryOperation((killed) => {
+    const user = killed.successor();
+    user.open();
+    openCrashed(user.disk.crash(nothing), user.expectation());
+    user.perform({ kind: 'commit', frames: [{ stream: 'a', stateBytes: 20_000 }] });
+    openCrashed(user.disk.crash(nothing), user.expectation());
+  });
+}, 180_000);

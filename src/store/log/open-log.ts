@@ -1,6 +1,6 @@
 /**
- * Opens a directory as a log. Order: the lock, then reading, then the new generation durable in the
- * superblock, and only then anything else that changes the directory.
+ * Opens a directory as a log. Order: the lock, then reading, then all that was found durable, then the new generation
+ * durable in the superblock, and only then anything else that changes the directory.
  */
 import { join } from 'node:path';
 import { TidemarkError } from '../../error.ts';
@@ -94,6 +94,7 @@ function resume(opening: Opening, onDisk: DirectoryOnDisk, lock: DirectoryLock):
     new CheckpointIndex(limits.perStream, (bytes) => carriedWeight(bytes, limits.segmentBytes));
   const recovered = recoverLog({ fileSystem, onDisk, newIndex, depth: 'indexed' });
   const { index } = recovered;
+  makeDurable(opening, recovered);
   const superblocks = new Superblocks(opening, onDisk);
   // The slot that is lost may have held the generation after the one that is known.
   const generation = recovered.generation + (onDisk.isSuperblockWhole ? 1 : 2);
@@ -187,6 +188,17 @@ class Superblocks {
     this.slot = 1 - this.slot;
     writeSuperblockSlot(place, this.slot, superblock);
   }
+}
+
+/**
+ * What an engine wrote but did not sync before it was killed is found here all the same, until the power fails. From
+ * this opening on it counts as acknowledged, so it must be durable before the superblock says so, and so must names.
+ * It can only be in the newest segment: whatever is in an earlier one was synced before the next was put to use.
+ */
+function makeDurable({ ports, directory }: Opening, { live }: RecoveredLog): void {
+  const newest = live.at(-1);
+  if (newest !== undefined) ports.fileSystem.datasync(newest.handle);
+  ports.fileSystem.syncDirectory(directory);
 }
 
 /** Removes what interrupted work left behind and makes both copies of each header whole again. */
