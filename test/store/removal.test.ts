@@ -1,7 +1,7 @@
 /** Removing checkpoints: forgotten streams stay forgotten, over restarts, crashes and compaction. */
 import { describe, expect, test } from 'vitest';
 import { frameOf } from './support/frames.ts';
-import { MIB, newestOf, openOn } from './support/log.ts';
+import { codeOf, MIB, newestOf, openOn } from './support/log.ts';
 import { SimulatedDisk } from './support/simulated-disk.ts';
 
 const NO_FRONTIERS = new Map<string, bigint>();
@@ -69,6 +69,29 @@ describe('deleteBefore', () => {
     store.commit({ frames: [frameOf('a', 2)], frontiers: NO_FRONTIERS, generation: 1n });
     const after = openOn(disk.copy());
     expect(after.store.list('a').map(({ sequence }) => sequence)).toEqual([2n, 9n]);
+  });
+
+  test('holds for what compaction gave up, whose segment is not free yet', () => {
+    const options = { diskBytes: MIB, perStream: 2 };
+    const disk = new SimulatedDisk();
+    const { store } = openOn(disk, options);
+    const commit = (stream: string, sequence: number): void => {
+      const frames = [frameOf(stream, sequence, { stateBytes: 28_000 })];
+      store.commit({ frames, frontiers: NO_FRONTIERS, generation: 1n });
+    };
+    const sequences = (from: typeof store): bigint[] => from.list('a').map(({ sequence }) => sequence);
+    for (const sequence of [1, 2]) commit('a', sequence);
+    for (const other of ['b', 'c']) commit(other, 1);
+    // Others have taken the rest of the disk. Compaction gives up what it can, but finds no blocks to free a segment.
+    disk.capacityBytes = disk.blockBytes();
+    expect(codeOf(() => commit('d', 1))).toBe('ERR_TIDEMARK_STORE_FULL');
+    expect(sequences(store)).toEqual([2n]);
+    expect(sequences(openOn(disk.copy(), options).store), 'it is on the disk').toEqual([1n, 2n]);
+    store.deleteBefore('a', 2n);
+    expect(sequences(openOn(disk.copy(), options).store)).toEqual([2n]);
+    const { bytesWritten } = disk;
+    store.deleteBefore('a', 2n);
+    expect(disk.bytesWritten, 'it is said once').toBe(bytesWritten);
   });
 
   test('with nothing below writes nothing', () => {

@@ -74,6 +74,8 @@ export interface CompactorInput {
 export class Compactor {
   private readonly input: CompactorInput;
   private cursor: Cursor | undefined;
+  /** Per stream, the least sequence that was given up and may still be in a segment. */
+  private readonly givenUp = new Map<string, bigint>();
 
   constructor(input: CompactorInput) {
     this.input = input;
@@ -93,6 +95,22 @@ export class Compactor {
     cursor.next += carry.taken;
     this.giveUpUnreadable(victim);
     return writer.neededTailLap > victim.lap ? this.declareTail() : 'moved';
+  }
+
+  /**
+   * Whether checkpoints of the stream, those below `below` or any, were given up: gone from the index, but until their
+   * segment is freed they would be back after a restart. A removal must say so too.
+   */
+  hasGivenUp(stream: string, below: bigint | undefined): boolean {
+    const least = this.givenUp.get(stream);
+    return least !== undefined && (below === undefined || least < below);
+  }
+
+  /** A durable tombstone says it: what is left of the stream is not below `below`. */
+  noteRemoved(stream: string, below: bigint | undefined): void {
+    const least = this.givenUp.get(stream);
+    if (below === undefined) this.givenUp.delete(stream);
+    else if (least !== undefined && least < below) this.givenUp.set(stream, below);
   }
 
   /** A commit without frames, only to say which segments are free. */
@@ -171,6 +189,8 @@ export class Compactor {
     const isNewest = index.newest(stream)?.sequence === sequence;
     if (isNewest || (!newestOnly && index.liveBytes <= this.input.pressureBytes)) return place;
     index.removeAt(stream, victim.id, position);
+    const least = this.givenUp.get(stream);
+    if (least === undefined || sequence < least) this.givenUp.set(stream, sequence);
     return undefined;
   }
 

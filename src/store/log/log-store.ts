@@ -202,7 +202,7 @@ export class LogStore {
     const isThere = this.index
       .entries(stream)
       .some(({ sequence }) => below === undefined || sequence < below);
-    if (!isThere) return;
+    if (!isThere && !this.compactor.hasGivenUp(stream, below)) return;
     // Through the commit before the one that says so: a checkpoint saved later is a new one.
     const tombstone: Tombstone = { stream, below, through: this.writer.lastCommit };
     const append = { frames: [], tombstones: [tombstone] };
@@ -211,7 +211,10 @@ export class LogStore {
     const hasRoom = (): boolean =>
       segments.room >= bytes || this.makeRoom(bytes) || this.writer.activate(bytes, true);
     while (hasRoom()) {
-      if (this.writer.append(append)) return;
+      if (this.writer.append(append)) {
+        this.compactor.noteRemoved(stream, below);
+        return;
+      }
       if (!segments.leaveHoles(bytes, true)) break;
     }
     throw this.storeFull(bytes);
