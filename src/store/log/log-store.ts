@@ -119,7 +119,6 @@ export class LogStore {
 
   /** Where a checkpoint is, for `copyFrames`. */
   locate(stream: string, sequence: bigint): CheckpointLocation | undefined {
-    this.requireOpen();
     return this.index.find(stream, sequence);
   }
 
