@@ -17,6 +17,21 @@ describe('forget', () => {
     expect([...openOn(disk.crash(() => false)).store.streams()]).toEqual(['b']);
   });
 
+  test('removes several streams in one commit, with all or, after a crash in it, none of them', () => {
+    const disk = new SimulatedDisk();
+    const { store } = openOn(disk);
+    const frames = ['a', 'b', 'c', 'd'].map((stream) => frameOf(stream, 1));
+    store.commit({ frames, frontiers: NO_FRONTIERS, generation: 1n });
+    const before = disk.crash(() => false);
+    const operations: string[] = [];
+    disk.before = (operation) => void operations.push(operation);
+    store.forget('a', 'nobody', 'c', 'a');
+    expect(operations.filter((operation) => operation.includes('sync'))).toEqual(['datasync']);
+    expect([...store.streams()]).toEqual(['b', 'd']);
+    expect([...openOn(disk.crash(() => false)).store.streams()].sort()).toEqual(['b', 'd']);
+    expect([...openOn(before).store.streams()].sort()).toEqual(['a', 'b', 'c', 'd']);
+  });
+
   test('of a stream that is not there writes nothing', () => {
     const disk = new SimulatedDisk();
     const { store } = openOn(disk);

@@ -150,6 +150,23 @@ describe('a store on its writer', () => {
     expect((await client.list('b')).map(({ sequence }) => sequence)).toEqual([2n]);
   });
 
+  test('forgets streams together that are named one after the other, and tells each caller', async () => {
+    const writer = start(directory, sharedMemory(1));
+    const { client } = writer;
+    const { generation } = await client.open();
+    const names = Array.from({ length: 600 }, (_, n) => `s${n}`);
+    const frames = names.map((stream) => frameOf(stream, 1));
+    await client.commit({ frames, frontiers: new Map(), generation });
+    const forgets = names.slice(0, 500).map((stream) => client.forget(stream));
+    const again = client.commit({ frames: [frameOf('s7', 1)], frontiers: new Map(), generation });
+    await Promise.all([...forgets, client.forget('nobody'), again]);
+    await writer.stop();
+    const { streams } = inspectDirectory(nodeFileSystem, directory, { verify: false });
+    expect(streams.map(({ stream }) => stream).sort()).toEqual(['s7', ...names.slice(500)].sort());
+    // Many commits fewer than one for each.
+    expect(streams.find(({ stream }) => stream === 's7')?.checkpoints.at(-1)?.commit).toBeLessThan(100);
+  });
+
   test('is refused when another has the directory, and can be opened when it is free', async () => {
     const first = start(directory, sharedMemory(1));
     await first.client.open();

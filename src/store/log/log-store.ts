@@ -150,11 +150,12 @@ export class LogStore {
   }
 
   deleteBefore(stream: string, sequence: bigint): void {
-    this.removeCheckpoints(stream, sequence);
+    this.removeCheckpoints([stream], sequence);
   }
 
-  forget(stream: string): void {
-    this.removeCheckpoints(stream, undefined);
+  /** With several streams, in one commit: all of them or, after a crash, none. */
+  forget(...streams: readonly string[]): void {
+    this.removeCheckpoints(streams, undefined);
   }
 
   /**
@@ -196,22 +197,23 @@ export class LogStore {
     }
   }
 
-  private removeCheckpoints(stream: string, below: bigint | undefined): void {
+  private removeCheckpoints(streams: readonly string[], below: bigint | undefined): void {
     this.requireOpen();
-    const isThere = this.index
-      .entries(stream)
-      .some(({ sequence }) => below === undefined || sequence < below);
-    if (!isThere && !this.compactor.hasGivenUp(stream, below)) return;
+    const isThere = (stream: string): boolean =>
+      this.compactor.hasGivenUp(stream, below) ||
+      this.index.entries(stream).some(({ sequence }) => below === undefined || sequence < below);
     // Through the commit before the one that says so: a checkpoint saved later is a new one.
-    const tombstone: Tombstone = { stream, below, through: this.writer.lastCommit };
-    const append = { frames: [], tombstones: [tombstone] };
+    const through = this.writer.lastCommit;
+    const tombstones = streams.filter(isThere).map((stream): Tombstone => ({ stream, below, through }));
+    if (tombstones.length === 0) return;
+    const append = { frames: [], tombstones };
     const bytes = this.writer.bytesOf(append);
     const { segments } = this.writer;
     const hasRoom = (): boolean =>
       segments.room >= bytes || this.makeRoom(bytes) || this.writer.activate(bytes, true);
     while (hasRoom()) {
       if (this.writer.append(append)) {
-        this.compactor.noteRemoved(stream, below);
+        for (const { stream } of tombstones) this.compactor.noteRemoved(stream, below);
         return;
       }
       if (!segments.leaveHoles(bytes, true)) break;

@@ -61,6 +61,14 @@ export interface CopyRequest {
   readonly offsets: Float64Array;
 }
 
+export interface ForgetRequest {
+  readonly type: 'forget';
+  readonly request: number;
+  readonly stream: string;
+  /** The number that the stream had, if any; it is not used again. */
+  readonly number?: number;
+}
+
 export type WriterRequest =
   | { readonly type: 'open'; readonly request: number }
   | CommitRequest
@@ -74,13 +82,7 @@ export type WriterRequest =
       readonly stream: string;
       readonly sequence: bigint;
     }
-  | {
-      readonly type: 'forget';
-      readonly request: number;
-      readonly stream: string;
-      /** The number that the stream had, if any; it is not used again. */
-      readonly number?: number;
-    }
+  | ForgetRequest
   | { readonly type: 'close'; readonly request: number };
 
 /** The newest good checkpoint of each stream, a column for each fact. */

@@ -1,8 +1,8 @@
 /**
  * Serves a log store to the other end of a port, on the store writer's thread. Requests are answered in order.
  *
- * Group commit: whatever waits when a commit is begun goes out with it, in one write and one sync. Between
- * messages the store does pieces of its background work.
+ * Group commit: whatever waits when a commit is begun goes out with it, in one write and one sync, and so do streams
+ * that are to be forgotten one after the other. Between messages the store does pieces of its background work.
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { TidemarkError, toErrorRecord } from '../../error.ts';
@@ -14,6 +14,7 @@ import {
   type CommitRequest,
   type CopyFailure,
   type CopyRequest,
+  type ForgetRequest,
   fromFrontierList,
   fromNameList,
   type OpenedContents,
@@ -34,6 +35,8 @@ export interface WriterService {
 
 /** More frames than this are not merged into one commit, so that no caller waits for too many others. */
 const MERGED_FRAMES_MAX = 8192;
+/** Streams that are forgotten in one commit at most. */
+const MERGED_FORGETS_MAX = 256;
 /** Milliseconds without a request after which the log may do what would hold one up. */
 const QUIET_MS = 10;
 
@@ -78,6 +81,10 @@ class WriterServer {
         const group = mergeable(requests, at);
         this.commit(group);
         at += group.length;
+      } else if (request.type === 'forget') {
+        const group = forgetsFrom(requests, at);
+        this.forget(group);
+        at += group.length;
       } else {
         this.answer(request);
         at += 1;
@@ -102,7 +109,22 @@ class WriterServer {
     }
   }
 
-  private answer(request: Exclude<WriterRequest, CommitRequest>): void {
+  private forget(group: readonly ForgetRequest[]): void {
+    try {
+      this.opening().forget(...group.map(({ stream }) => stream));
+    } catch (error) {
+      // Together they may be too much where one alone is not.
+      if (group.length > 1) for (const request of group) this.forget([request]);
+      else this.fail(group[0]?.request ?? 0, error);
+      return;
+    }
+    for (const { request, number } of group) {
+      if (number !== undefined) this.streams.delete(number);
+      this.reply({ type: 'done', request });
+    }
+  }
+
+  private answer(request: Exclude<WriterRequest, CommitRequest | ForgetRequest>): void {
     try {
       this.reply(this.replyTo(request));
       if (request.type === 'close') this.service.port.close();
@@ -111,7 +133,7 @@ class WriterServer {
     }
   }
 
-  private replyTo(message: Exclude<WriterRequest, CommitRequest>): WriterReply {
+  private replyTo(message: Exclude<WriterRequest, CommitRequest | ForgetRequest>): WriterReply {
     const { request } = message;
     switch (message.type) {
       case 'open':
@@ -132,10 +154,6 @@ class WriterServer {
         return { type: 'streams', request, names: toNameList([...this.opening().streams()]) };
       case 'deleteBefore':
         this.opening().deleteBefore(message.stream, message.sequence);
-        return { type: 'done', request };
-      case 'forget':
-        if (message.number !== undefined) this.streams.delete(message.number);
-        this.opening().forget(message.stream);
         return { type: 'done', request };
       case 'close':
         this.store?.close();
@@ -274,6 +292,16 @@ function mergeable(requests: readonly WriterRequest[], start: number): CommitReq
     if (request.type !== 'commit' || request.generation !== (group[0] ?? request).generation) break;
     frames += request.frames.sequences.length;
     if (group.length > 0 && frames > MERGED_FRAMES_MAX) break;
+    group.push(request);
+  }
+  return group;
+}
+
+function forgetsFrom(requests: readonly WriterRequest[], start: number): ForgetRequest[] {
+  const group: ForgetRequest[] = [];
+  for (let at = start; at < requests.length && group.length < MERGED_FORGETS_MAX; at++) {
+    const request = requests[at] as WriterRequest;
+    if (request.type !== 'forget') break;
     group.push(request);
   }
   return group;
