@@ -14,42 +14,70 @@ interface Weight {
   readonly frames: number;
 }
 
+const GROWTH_MAX = 32 * MIB;
+const DISK_BYTES = 4 * MIB;
+
+/** What a program reports on the way; the first report is of when it is warm. */
+async function weigh(url: URL, argument: object): Promise<Weight[]> {
+  // Where there is much memory V8 lets garbage pile up for long. In a small heap only what is held can.
+  const heap = ['--max-old-space-size=64', '--max-semi-space-size=4'];
+  const { code, reports, stderr } = await startProgram(url, argument, undefined, heap).end;
+  expect(code, stderr).toBe(0);
+  return reports as unknown as Weight[];
+}
+
+function expectFlat(weights: readonly Weight[], most: { stored: number; frames: number }): void {
+  const megabytes = weights.map(({ rss }) => Math.round(rss / MIB));
+  console.log(`resident memory in MiB, a part of the way apart: ${megabytes.join(', ')}`);
+  expect(weights.at(-1)?.stored).toBe(most.stored);
+  const [warm] = weights;
+  for (const { rss, frames } of weights) {
+    expect(rss - warm!.rss).toBeLessThan(GROWTH_MAX);
+    expect(frames).toBeLessThanOrEqual(most.frames);
+  }
+}
+
 describe('a million checkpoints on a thousand streams', () => {
   const WARM_UP = 250_000;
   const CHECKPOINTS = 1_000_000;
-  const GROWTH_MAX = 32 * MIB;
-  const DISK_BYTES = 4 * MIB;
+  const PROGRAM = new URL('./programs/flat.ts', import.meta.url);
+  const MOST = { stored: WARM_UP + CHECKPOINTS, frames: 3_000 };
 
-  async function weigh(directory?: string): Promise<Weight[]> {
-    const argument = { checkpoints: WARM_UP + CHECKPOINTS, every: WARM_UP, directory, diskBytes: DISK_BYTES };
-    // Where there is much memory V8 lets garbage pile up for long. In a small heap only what is held can.
-    const heap = ['--max-old-space-size=64', '--max-semi-space-size=4'];
-    const url = new URL('./programs/flat.ts', import.meta.url);
-    const { code, reports, stderr } = await startProgram(url, argument, undefined, heap).end;
-    expect(code, stderr).toBe(0);
-    return reports as unknown as Weight[];
-  }
-
-  function expectFlat(weights: readonly Weight[]): void {
-    const megabytes = weights.map(({ rss }) => Math.round(rss / MIB));
-    console.log(`resident memory in MiB, a quarter of a million checkpoints apart: ${megabytes.join(', ')}`);
-    expect(weights.at(-1)?.stored).toBe(WARM_UP + CHECKPOINTS);
-    const [warm] = weights;
-    for (const { rss, frames } of weights) {
-      expect(rss - warm!.rss).toBeLessThan(GROWTH_MAX);
-      expect(frames).toBeLessThanOrEqual(3_000);
-    }
+  function run(directory?: string): Promise<Weight[]> {
+    return weigh(PROGRAM, { checkpoints: MOST.stored, every: WARM_UP, directory, diskBytes: DISK_BYTES });
   }
 
   test('leave resident memory flat', async () => {
-    expectFlat(await weigh());
+    expectFlat(await run(), MOST);
   }, 120_000);
 
   test('leave resident memory flat and the disk within its limit with a directory', async () => {
-    const weights = await weigh(await newDirectory());
-    expectFlat(weights);
+    const weights = await run(await newDirectory());
+    expectFlat(weights, MOST);
     for (const { disk } of weights) expect(disk).toBeLessThanOrEqual(DISK_BYTES);
     expect(weights.at(-1)?.durable).toBeGreaterThan(10_000);
+  }, 120_000);
+});
+
+describe('sessions of which each is a stream that is forgotten', () => {
+  const PROGRAM = new URL('./programs/sessions.ts', import.meta.url);
+
+  test('leave resident memory flat', async () => {
+    const weights = await weigh(PROGRAM, { sessions: 240_000, every: 40_000 });
+    expectFlat(weights, { stored: 240_000, frames: 0 });
+  }, 120_000);
+
+  test('leave resident memory flat and the disk within its limit with a directory', async () => {
+    const argument = {
+      sessions: 120_000,
+      every: 20_000,
+      directory: await newDirectory(),
+      diskBytes: DISK_BYTES,
+    };
+    const weights = await weigh(PROGRAM, argument);
+    expectFlat(weights, { stored: 120_000, frames: 0 });
+    for (const { disk } of weights) expect(disk).toBeLessThanOrEqual(DISK_BYTES);
+    expect(weights.at(-1)?.durable).toBeGreaterThan(1_000);
   }, 120_000);
 });
 
