@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { seeded } from '../support/random.ts';
 import { frameOf } from './support/frames.ts';
-import { codeOf, MIB, newestOf, openOn, segmentFiles } from './support/log.ts';
+import { codeOf, MIB, newestOf, openOn } from './support/log.ts';
 import { SimulatedDisk } from './support/simulated-disk.ts';
 
 const NO_FRONTIERS = new Map<string, bigint>();
@@ -122,65 +122,6 @@ test('a log under constant load grows before it compacts', () => {
     while (store.idleStep(true));
   }
   expect(disk.bytesWritten / committed).toBeLessThan(1.1);
-});
-
-describe('records of an earlier lap', () => {
-  /** Two laps over the same segment; then the second lap's records are wiped where `from` says. */
-  function recycled(): { disk: SimulatedDisk; file: string } {
-    const options = { diskBytes: MIB, perStream: 1 };
-    const disk = new SimulatedDisk();
-    const { store } = openOn(disk, options);
-    // "old" is removed, so it shows when a record of it is believed.
-    store.commit({
-      frames: [frameOf('old', 1, { stateBytes: 30_000 })],
-      frontiers: NO_FRONTIERS,
-      generation: 1n,
-    });
-    const first = segmentFiles(disk)[0] as string;
-    store.forget('old');
-    const stale = new Uint8Array(disk.bytesOf(first));
-    for (let i = 1; sameStart(disk.bytesOf(first), stale); i++) {
-      if (i > 200) throw new Error('the first segment was not used again');
-      store.commit({
-        frames: [frameOf('a', i, { stateBytes: 5000 })],
-        frontiers: NO_FRONTIERS,
-        generation: 1n,
-      });
-    }
-    return { disk, file: first };
-
-    /** Until the header region of the segment changes for its second lap. */
-    function sameStart(now: Uint8Array, before: Uint8Array): boolean {
-      return now.subarray(0, 4096).every((byte, at) => byte === before[at]);
-    }
-  }
-
-  test('are in the segment, verify by themselves, and are not believed', () => {
-    const { disk, file } = recycled();
-    const text = new TextDecoder('latin1').decode(disk.bytesOf(file));
-    expect(text.lastIndexOf('TREC')).toBeGreaterThan(20_000);
-    const log = openOn(
-      disk.crash(() => false),
-      { diskBytes: MIB, perStream: 1 },
-    );
-    expect([...log.store.streams()]).toEqual(['a']);
-    expect(log.damage).toEqual([]);
-  });
-
-  test('are not believed when everything of the new lap but the header is lost', () => {
-    const { disk, file } = recycled();
-    const options = { diskBytes: MIB, perStream: 1 };
-    const log = openOn(disk.copy(), options);
-    const newest = newestOf(log).get('a') as bigint;
-    // The bytes that the old lap had there: a disk that lost the last write.
-    const bytes = disk.bytesOf(file);
-    const lost = disk.copy();
-    lost.bytesOf(file).fill(0, 4096, 4096 + 512);
-    expect(bytes.length).toBeGreaterThan(0);
-    const after = openOn(lost, options);
-    expect([...after.store.streams()]).toEqual(['a']);
-    expect(newestOf(after).get('a')).toBe(newest - 1n);
-  });
 });
 
 describe('a full log', () => {

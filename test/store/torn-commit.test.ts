@@ -6,7 +6,7 @@
 import { describe, expect, test } from 'vitest';
 import { seeded } from '../support/random.ts';
 import { frameOf } from './support/frames.ts';
-import { newestOf, openOn, segmentFiles } from './support/log.ts';
+import { codeOf, newestOf, openOn, segmentFiles } from './support/log.ts';
 import { SimulatedDisk } from './support/simulated-disk.ts';
 
 const EARLIER = new Map([
@@ -146,5 +146,42 @@ describe('a torn commit whose number is given again', () => {
     const third = openOn(torn);
     expect(third.damage).toEqual([]);
     expect([...third.store.streams()].sort()).toEqual(['a', 'd']);
+  });
+});
+
+describe('a commit that found no blocks, and another one of the same number and generation in its place', () => {
+  const FRAMES = ['a', 'b'];
+
+  /** The file when the disk had refused the first one in its midst, and when the second one was written. */
+  function refusedThenWritten(): { disk: SimulatedDisk; file: string; refused: Uint8Array; start: number } {
+    const disk = new SimulatedDisk();
+    const { store } = openOn(disk);
+    const commit = (salt: number): void => {
+      const frames = FRAMES.map((stream) => frameOf(stream, 2, { stateBytes: 9000, salt }));
+      store.commit({ frames, frontiers: new Map([['s', 2n]]), generation: 1n });
+    };
+    const frames = FRAMES.map((stream) => frameOf(stream, 1));
+    store.commit({ frames, frontiers: new Map([['s', 1n]]), generation: 1n });
+    const file = segmentFiles(disk)[0] as string;
+    const before = new Uint8Array(disk.bytesOf(file));
+    // Blocks for the first frame and a part of the second.
+    disk.capacityBytes = disk.blockBytes() + 12_288;
+    expect(codeOf(() => commit(1))).toBe('ERR_TIDEMARK_STORE_FULL');
+    const refused = new Uint8Array(disk.bytesOf(file));
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    commit(2);
+    return { disk: disk.copy(), file, refused, start: refused.findIndex((byte, at) => byte !== before[at]) };
+  }
+
+  test('are never joined, though the frame of the first and the end of the second are whole', () => {
+    const { disk, file, refused, start } = refusedThenWritten();
+    expect(newestOf(openOn(disk.copy()))).toEqual(new Map(FRAMES.map((stream) => [stream, 2n])));
+    // The frame of `a` as the first had it; all else is of the second.
+    const length = 64 + Math.ceil(frameOf('a', 2, { stateBytes: 9000, salt: 1 }).bytes.length / 64) * 64;
+    disk.bytesOf(file).set(refused.subarray(start, start + length), start);
+    const log = openOn(disk);
+    expect(newestOf(log)).toEqual(new Map(FRAMES.map((stream) => [stream, 1n])));
+    expect(log.frontiers).toEqual(new Map([['s', 1n]]));
+    expect(log.damage).toEqual([]);
   });
 });
