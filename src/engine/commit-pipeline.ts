@@ -123,7 +123,7 @@ export class CommitPipeline {
     this.#clearTimers();
     this.#isBusy = true;
     const { central } = this.#ports;
-    if (central.isForgottenNext || (central.hasForgotten && !this.#hasJustForgotten)) this.#forget();
+    if (central.hasForgotten && (central.isForgottenNext || !this.#hasJustForgotten)) this.#forget();
     else this.#commit();
   }
 

@@ -176,7 +176,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
 
   /**
    * Checkpoints all streams, or one, with everything pushed before; durable when it resolves (memory
-   * only: stored). Streams without events since their last checkpoint are left alone.
+   * only: stored), or forgotten. Streams without events since their last checkpoint are left alone.
    * @throws ERR_TIDEMARK_NOT_FOUND for a stream that never had an event; ERR_TIDEMARK_CLOSED; and what the engine failed with
    */
   async checkpoint(stream?: string): Promise<void> {
@@ -199,6 +199,8 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   async forget(stream: string): Promise<void> {
     this.#state.requireOpen();
     const routed = this.#router.requireStream(stream);
+    // In the same turn: whatever is pushed next under the name is checked as an event of a new stream, and queued
+    // behind the request.
     this.#router.detach(routed);
     const forgotten = this.#forgets.begin(routed);
     const isWritten = this.#ingest.requestForget(routed, () => this.#state.rejection());

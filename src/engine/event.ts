@@ -26,6 +26,9 @@ export interface Event {
 }
 
 export interface PushOptions {
-  /** `'accepted'` (default): an engine crash short of the process's is survived. `'durable'`: everything is. */
+  /**
+   * `'accepted'` (default): an engine crash short of the process's is survived. `'durable'`: everything is, unless the
+   * stream is forgotten meanwhile; then nothing of it is left to survive.
+   */
   readonly until?: 'accepted' | 'durable' | undefined;
 }
