@@ -60,6 +60,16 @@ export class InMemoryCheckpointStore {
     if (kept.length === 0) this.streams.delete(streamId);
   }
 
+  /** Removes all checkpoints of `streamId`. */
+  forget(streamId: string): void {
+    this.streams.delete(streamId);
+  }
+
+  /** The streams that have checkpoints, in no particular order. */
+  streamIds(): string[] {
+    return [...this.streams.keys()];
+  }
+
   /** How many checkpoints of `streamId` are kept. */
   checkpointCount(streamId: string): number {
     return this.streams.get(streamId)?.length ?? 0;

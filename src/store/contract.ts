@@ -1,7 +1,7 @@
 /**
  * The contract between the engine and whatever keeps its checkpoints. Implementations: `log/` (the
  * embedded durable log, on its own worker) and any object that a user passes as `store`, which then runs
- * on the main thread.
+ * on the main thread. `tidemark/testing` (`src/testing`) holds them all to it.
  */
 import type { CheckpointId } from '../checkpoint/id.ts';
 import type { CheckpointView } from '../codec/view.ts';
@@ -15,7 +15,11 @@ export interface FrameRef {
 
 export interface CommitBatch {
   readonly frames: readonly FrameRef[];
-  /** Per source the least offset that no durable checkpoint covers once this batch is durable. */
+  /**
+   * Per source the least offset that no durable checkpoint covers once this batch is durable: it counts even where
+   * it is lower than before. The engine names every source that it knows in every commit, so what becomes of one
+   * that is left out is up to the store.
+   */
   readonly frontiers: ReadonlyMap<string, bigint>;
   readonly generation: bigint;
 }
@@ -51,7 +55,8 @@ export interface CheckpointStore {
   /** @throws ERR_TIDEMARK_DIRECTORY_LOCKED, ERR_TIDEMARK_NOT_A_STORE, ERR_TIDEMARK_STORE_FAILED */
   open(): Promise<StoreContents>;
   /**
-   * Durable when it resolves.
+   * Durable when it resolves. A checkpoint of the same stream and sequence as another replaces it. Several commits
+   * may be under way at once; they count in the order in which they were made.
    * @throws ERR_TIDEMARK_FENCED when a later generation has opened; ERR_TIDEMARK_STORE_FULL (retryable);
    * ERR_TIDEMARK_STORE_FAILED
    */
@@ -68,5 +73,6 @@ export interface CheckpointStore {
    * a new stream. The engine never has a commit under way at the same time, but may forget several streams at once.
    */
   forget(stream: string): Promise<void>;
+  /** Every later call but this one rejects with a `TidemarkError`. Closes what was never opened, too. */
   close(): Promise<void>;
 }

@@ -1,34 +1,36 @@
-/** What the conformance kit has to know of a store, and what it is given to test one. */
+/** What the suite has to be told about the stores that it tries. */
 import type { CheckpointStore } from '../store/contract.ts';
 
-/** Where checkpoints are kept: a directory, a bucket, a table. It outlives the stores that are opened on it. */
-export interface StorePlace {
+/**
+ * Makes stores for the suite. A `Place` is whatever outlives a store and is found again by the next one: a
+ * directory, a bucket, a database. Each clause has one of its own.
+ */
+export interface StoreFactory<Place> {
+  /** A place that no store has used. */
+  create(): Place | Promise<Place>;
   /**
-   * A store on this place, not yet opened. Called again after a close or a crash for a later life, and while another
-   * store is open on the place for a second opener.
+   * A store on `place`, not opened yet. Asked for again after the store before was closed or has crashed, and
+   * while it is open, for a second opener.
    */
-  store(): CheckpointStore | Promise<CheckpointStore>;
+  connect(place: Place): CheckpointStore | Promise<CheckpointStore>;
   /**
-   * Ends the open store as a crash of its process, or of its machine, would: what it has not acknowledged may be gone. Of
-   * places that can crash.
+   * What a second store does when it opens a place while the first one has it open: its `open` is refused
+   * (`ERR_TIDEMARK_DIRECTORY_LOCKED`), or it takes over and the first one is fenced off (`ERR_TIDEMARK_FENCED`).
    */
-  crash?(): Promise<void>;
-  /** Frees the place after the test. */
-  dispose?(): Promise<void>;
-}
-
-export interface StoreFactory {
-  /** A new, empty place. */
-  create(): Promise<StorePlace>;
-  /** So many checkpoints of a stream are kept at least while there is room. */
-  readonly perStream: number;
+  readonly secondOpener: 'refused' | 'fences';
   /**
-   * What becomes of a second opener of a place: `'refused'` with ERR_TIDEMARK_DIRECTORY_LOCKED, or it takes over and the
-   * first one is `'fenced'`.
+   * Ends all stores on `place` as a crash of their process does, and loses what they have not made durable.
+   * They are never used again. Without it the clauses about crashes are left out.
    */
-  readonly secondOpener: 'refused' | 'fenced';
-  /** Whether places can crash; otherwise the clauses about crashes are left out. */
-  readonly canCrash: boolean;
-  /** Makes a place that is full after a few megabytes. Leave it out for a store without a limit. */
-  createSmall?(): Promise<StorePlace>;
+  crash?(place: Place): void | Promise<void>;
+  /** Checkpoints of a stream that the stores keep while there is room, at least 1. Default 1: the newest. */
+  readonly perStream?: number;
+  /**
+   * Bytes of frames, at least 2^20: what a full store is to the suite. The newest checkpoints of all streams never
+   * have room if they take this much together, and always if they take a quarter of it; older ones give way to
+   * them. Without it the clauses about full stores are left out.
+   */
+  readonly capacityBytes?: number;
+  /** Called once a clause is through with `place` and its stores, which are closed if they can be. */
+  dispose?(place: Place): void | Promise<void>;
 }

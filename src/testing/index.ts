@@ -1,4 +1,4 @@
-/** What tests of users import as `tidemark/testing`. */
-export type { StoreFactory, StorePlace } from './factory.ts';
-export { InMemoryPlace, type InMemoryPlaceOptions } from './in-memory-place.ts';
+/** What authors of a `CheckpointStore` import from `tidemark/testing`. Everything else is internal. */
+export type { StoreFactory } from './factory.ts';
+export { MemoryPlace, MemoryStore } from './memory-store.ts';
 export { type SuiteOptions, suite } from './suite.ts';

@@ -1,39 +1,42 @@
-/** The conformance kit: what a `CheckpointStore` promises the engine, clause by clause, as tests for any runner. */
-import { strict as assert } from 'node:assert';
-import type { Clause } from './clause.ts';
-import type { StoreFactory, StorePlace } from './factory.ts';
-import { owningClauses } from './owning.ts';
-import { removingClauses } from './removing.ts';
-import { savingClauses } from './saving.ts';
-import { Session } from './session.ts';
+/** The suite: every clause that suits a factory becomes a test of whatever runner is at hand. */
+import { CLOSING } from './closing.ts';
+import { COMMITS } from './commits.ts';
+import { CRASHES } from './crashes.ts';
+import type { StoreFactory } from './factory.ts';
+import { OPENING } from './opening.ts';
+import { OWNERS } from './owners.ts';
+import { READING } from './reading.ts';
+import { REMOVAL } from './removal.ts';
+import { RETENTION } from './retention.ts';
+import { Trial } from './trial.ts';
+import { VALUES } from './values.ts';
 
-const CLAUSES: readonly Clause[] = [...savingClauses, ...removingClauses, ...owningClauses];
-
-export interface SuiteOptions {
-  /** Of vitest, node:test or any other runner: a name, and a function whose rejection is a failure. */
+export interface SuiteOptions<Place> {
+  /** Registers a test: that of `node:test`, of vitest, or anything alike. */
   readonly test: (name: string, body: () => Promise<void>) => unknown;
-  readonly factory: StoreFactory;
+  readonly factory: StoreFactory<Place>;
 }
 
-/** Defines a test for every clause that applies to the factory's stores, each on a place of its own. */
-export function suite({ test, factory }: SuiteOptions): void {
+const CLAUSES = [
+  ...OPENING,
+  ...READING,
+  ...VALUES,
+  ...COMMITS,
+  ...REMOVAL,
+  ...RETENTION,
+  ...OWNERS,
+  ...CRASHES,
+  ...CLOSING,
+];
+
+/**
+ * Registers one test for each clause of the contract of stores that suits the factory. A test rejects with an
+ * `AssertionError` that says what is wrong, or with what the store threw; it leaves its place disposed of. The
+ * clauses set no time limits, so let the runner have one: a store that never answers makes a test that never ends.
+ */
+export function suite<Place>({ test, factory }: SuiteOptions<Place>): void {
   for (const clause of CLAUSES) {
-    if (clause.applies?.(factory) === false) continue;
-    test(clause.name, () => run(clause, factory));
+    if (clause.suits?.(factory) === false) continue;
+    test(clause.name, () => Trial.run(factory, clause));
   }
-}
-
-async function run(clause: Clause, factory: StoreFactory): Promise<void> {
-  const place = await placeFor(clause, factory);
-  try {
-    await clause.check(new Session(factory, place));
-  } finally {
-    await place.dispose?.();
-  }
-}
-
-function placeFor(clause: Clause, factory: StoreFactory): Promise<StorePlace> {
-  if (clause.needsSmall !== true) return factory.create();
-  assert(factory.createSmall !== undefined);
-  return factory.createSmall();
 }

@@ -20,13 +20,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/store/': ['src/codec/', 'src/kernel/', 'src/memory/', 'src/checkpoint/'],
   'src/recovery/': ['src/codec/', 'src/memory/', 'src/checkpoint/'],
-  // What a user's tests import: the contract, and what makes and reads frames.
-  'src/testing/': ['src/codec/', 'src/checkpoint/', 'src/store/contract.ts'],
   'src/shard/': ['src/codec/', 'src/kernel/', 'src/memory/', 'src/checkpoint/'],
   'src/codec/': ['src/checkpoint/'],
   'src/checkpoint/': ['src/codec/'],
   'src/memory/': ['src/kernel/', 'src/codec/'],
   'src/kernel/': [],
+  // What authors of stores run: it knows the contract, never one of ours.
+  'src/testing/': ['src/store/contract.ts', 'src/codec/', 'src/checkpoint/'],
   'workers/': ['src/shard/', 'src/store/log/', 'src/codec/', 'src/kernel/', 'src/memory/', 'src/checkpoint/'],
   'bench/': ['src/'],
 };
@@ -131,6 +131,13 @@ describe('packages and modules', () => {
     );
     // `latest` decodes a copy of a checkpoint on behalf of its caller.
     expect(readers.map((file) => file.path)).toEqual(['src/engine/engine.ts']);
+  });
+
+  test('what tests of users import is imported by nothing that runs', () => {
+    const importers = sources.filter((file) =>
+      file.imports.some((imported) => targetOf(file, imported)?.startsWith('src/testing/')),
+    );
+    expect(importers.filter(({ path }) => !path.startsWith('src/testing/'))).toEqual([]);
   });
 
   test('nothing outside the package but Node.js and piscina is imported by what users install', () => {

@@ -74,6 +74,18 @@ describe('InMemoryCheckpointStore', () => {
     expect(store.latest('lighthouse')?.id.sequence).toBe(700n);
   });
 
+  test('forgets a stream and knows which are left', () => {
+    const store = filled(2, 'harbour', [1, 2]);
+    store.save(new CheckpointState(new CheckpointId('lighthouse', 700)));
+    expect(store.streamIds().sort()).toEqual(['harbour', 'lighthouse']);
+    store.forget('harbour');
+    store.forget('pier');
+    expect(store.latest('harbour')).toBeUndefined();
+    expect(store.streamIds()).toEqual(['lighthouse']);
+    store.save(new CheckpointState(new CheckpointId('harbour', 1)));
+    expect(sequences(store, 'harbour')).toEqual([1n]);
+  });
+
   test('hands out a list that can be changed without changing the store', () => {
     const store = filled(2, 'harbour', [1, 2]);
     store.list('harbour').length = 0;
