@@ -133,8 +133,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${LOG}/log-store.ts`,
-        text: '    if (!isThere && !this.compactor.hasGivenUp(stream, below)) return;',
-        with: '    if (!isThere) return;',
+        text: '      this.compactor.hasGivenUp(stream, below) ||\n',
+        with: '',
       },
     ],
   },
