@@ -53,7 +53,7 @@ export function decodeBody(bytes: Uint8Array): DecodedBody {
     const place = { view: viewOf(bytes), start: 0, length, copy: NO_COPY, copiedEnd: 0 };
     return new BodyDecoder(bytes, place).decode();
   }
-  const chunk = length <= SHORT_BODY_BYTES_MAX ? shortChunk(length) : longChunk(length);
+  const chunk = (length <= SHORT_BODY_BYTES_MAX ? shortChunks : longChunks).withRoom(length);
   const { view, buffer: copy, used: start } = chunk;
   chunk.bytes.set(bytes, start);
   const decoder = new BodyDecoder(chunk.bytes, { view, start, length, copy, copiedEnd: start + length });
@@ -80,20 +80,25 @@ class Chunk {
 }
 
 const NO_COPY = new ArrayBuffer(0);
-let short = new Chunk(SHORT_CHUNK_BYTES);
-let long = new Chunk(CHUNK_BYTES);
+/** One chunk after the other, all of one size. */
+class Chunks {
+  private readonly chunkBytes: number;
+  private current: Chunk;
 
-/** A chunk with room for a short body. */
-function shortChunk(length: number): Chunk {
-  if (length > SHORT_CHUNK_BYTES - short.used) short = new Chunk(SHORT_CHUNK_BYTES);
-  return short;
+  constructor(chunkBytes: number) {
+    this.chunkBytes = chunkBytes;
+    this.current = new Chunk(chunkBytes);
+  }
+
+  /** A chunk with room for so many bytes. */
+  withRoom(length: number): Chunk {
+    if (length > this.chunkBytes - this.current.used) this.current = new Chunk(this.chunkBytes);
+    return this.current;
+  }
 }
 
-/** A chunk with room for a longer one. */
-function longChunk(length: number): Chunk {
-  if (length > CHUNK_BYTES - long.used) long = new Chunk(CHUNK_BYTES);
-  return long;
-}
+const shortChunks = new Chunks(SHORT_CHUNK_BYTES);
+const longChunks = new Chunks(CHUNK_BYTES);
 
 /** Where a body lies, by positions in the bytes that are read. */
 interface BodyPlace {
