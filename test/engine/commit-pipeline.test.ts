@@ -1,9 +1,6 @@
 /** Group commit: one at a time, what waits goes together, with the frontiers that hold once it is durable. */
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { CommitBench as Bench, memory } from '../support/commit-bench.ts';
-
-/** More than the delay after which late frontiers are committed. */
-const LATER_MS = 1_000;
+import { describe, expect, test, vi } from 'vitest';
+import { CommitBench as Bench, LATER_MS, memory, useFakeTimers } from '../support/commit-bench.ts';
 
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false;
@@ -15,13 +12,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return settled;
 }
 
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-afterEach(() => {
-  expect(vi.getTimerCount()).toBeLessThanOrEqual(1);
-  vi.useRealTimers();
-});
+useFakeTimers();
 
 describe('a commit', () => {
   test('has the frames with their bytes where they lie, the generation and the frontiers', () => {

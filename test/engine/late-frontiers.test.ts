@@ -1,17 +1,8 @@
 /** Frontiers that rise when no frame is due: by a report of a shard that comes late, or of duplicates alone. */
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { CommitBench as Bench } from '../support/commit-bench.ts';
+import { describe, expect, test, vi } from 'vitest';
+import { CommitBench as Bench, LATER_MS, useFakeTimers } from '../support/commit-bench.ts';
 
-/** More than the delay after which late frontiers are committed. */
-const LATER_MS = 1_000;
-
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-afterEach(() => {
-  expect(vi.getTimerCount()).toBeLessThanOrEqual(1);
-  vi.useRealTimers();
-});
+useFakeTimers();
 
 describe('frontiers that rise without a frame', () => {
   test('get a commit of their own after a while, when they rose during a commit', async () => {

@@ -1,4 +1,5 @@
 /** A commit pipeline over a store whose commits the test settles, and one source whose frontier it sets. */
+import { afterEach, beforeEach, expect, vi } from 'vitest';
 import { CommitPipeline } from '../../src/engine/commit-pipeline.ts';
 import { SourceProgress } from '../../src/engine/frontiers.ts';
 import { EngineMemory } from '../../src/memory/engine-memory.ts';
@@ -9,6 +10,20 @@ import type { CheckpointStore, CommitBatch } from '../../src/store/contract.ts';
 interface Held {
   readonly settle: () => Promise<void>;
   readonly fail: (error: unknown) => Promise<void>;
+}
+
+/** More than the delay after which late frontiers are committed. */
+export const LATER_MS = 1_000;
+
+/** For every test of the file; none may leave more than one timer behind. */
+export function useFakeTimers(): void {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    expect(vi.getTimerCount()).toBeLessThanOrEqual(1);
+    vi.useRealTimers();
+  });
 }
 
 export interface HeldCommit extends Held {
