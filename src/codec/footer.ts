@@ -69,18 +69,18 @@ export interface FrameLayout {
 }
 
 /**
- * Checks that `bytes` are one whole frame as it was written: magic, lengths, checksum, version, flags. `sumInto` may
- * be a faster way to the same checksum.
+ * Checks that `bytes` are one whole frame as it was written: magic, lengths, checksum, version, flags.
  * @throws ERR_TIDEMARK_DAMAGED_FRAME saying what is wrong
  */
-export function verifyFrame(bytes: Uint8Array, sumInto: typeof xxh64Into = xxh64Into): FrameLayout {
+export function verifyFrame(bytes: Uint8Array): FrameLayout {
   requireBytes(bytes, 'frame');
-  return verifyFrameAt(bytes, viewOf(bytes), { start: 0, length: bytes.length, sumInto });
+  return verifyFrameAt(bytes, viewOf(bytes), { start: 0, length: bytes.length, sumInto: xxh64Into });
 }
 
 export interface FramePlace {
   readonly start: number;
   readonly length: number;
+  /** `xxh64Into`, or a faster way to the same checksum. */
   readonly sumInto: typeof xxh64Into;
 }
 

@@ -73,8 +73,8 @@ export class CommitPipeline {
 
   /**
    * Called whenever shards have published something, or somebody begins to wait. Starts a commit if frames wait and
-   * none is under way, now or a little later, and forgets streams now; without frames looks at the frontiers later, which may have risen
-   * since the last commit ended.
+   * none is under way, now or a little later, and forgets streams now; without frames looks at the frontiers later,
+   * which may have risen since the last commit ended.
    */
   kick(): void {
     if (this.#isBusy || this.#isStopped) return;

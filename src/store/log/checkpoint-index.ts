@@ -1,9 +1,9 @@
 /**
  * Where the checkpoints of each stream are in the log: at most `perStream` of each, the newest ones.
  *
- * Hundreds of thousands of entries: each is a row of numbers (`EntryRows`), and the rows of a stream form a list from the
- * newest to the oldest. Newest is the greatest sequence, then the latest origin; there is
- * one entry for a sequence. Owned by the thread that writes the log (or by one inspection).
+ * Hundreds of thousands of entries: each is a row of numbers (`EntryRows`), and the rows of a stream form a list
+ * from the newest to the oldest. Newest is the greatest sequence, then the latest origin; there is one entry for a
+ * sequence. Owned by the thread that writes the log (or by one inspection).
  */
 import { EntryRows, type NewestEntry, NONE, ROW } from './entry-rows.ts';
 import { INDEX_ENTRY, INDEX_ENTRY_BYTES, readIndexEntry, type StoredEntries } from './index-entry.ts';
@@ -32,6 +32,7 @@ export interface Removal {
 /** So many entries are put in order together: times a position in records it is still a safe integer. */
 const ORDER = 2 ** 21;
 const INITIAL_STREAMS = 256;
+
 export class CheckpointIndex {
   readonly perStream: number;
   readonly weigh: (recordBytes: number) => number;
@@ -186,19 +187,7 @@ export class CheckpointIndex {
     );
   }
 
-  /** The entries in `segment`. Looks at every stream. */
-  inSegment(segment: number): { stream: string; position: number }[] {
-    const found: { stream: string; position: number }[] = [];
-    for (const [stream, number] of this.numbers) {
-      for (let at = this.heads[number] as number; at !== NONE; at = this.rows.next(at)) {
-        if (this.rows.column(at, ROW.segment) === segment)
-          found.push({ stream, position: this.rows.column(at, ROW.position) });
-      }
-    }
-    return found;
-  }
-
-  /** The same by stream, from the newest to the oldest of each. */
+  /** The entries in `segment` by stream, from the newest to the oldest of each. Looks at every stream. */
   *streamsIn(segment: number): Generator<{ stream: string; entries: CheckpointLocation[] }> {
     for (const [stream, number] of this.numbers) {
       const entries: CheckpointLocation[] = [];

@@ -225,8 +225,8 @@ export class Compactor {
     const { index } = this.input.writer;
     if (index.segmentBytes(victim.id) === 0) return;
     const damaged = new TidemarkError('ERR_TIDEMARK_DAMAGED_FRAME', 'its record cannot be found any more');
-    for (const { stream, position } of index.inSegment(victim.id)) {
-      this.giveUp(stream, { segment: victim.id, position }, damaged);
+    for (const { stream, entries } of index.streamsIn(victim.id)) {
+      for (const place of entries) this.giveUp(stream, place, damaged);
     }
   }
 

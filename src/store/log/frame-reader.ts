@@ -4,16 +4,35 @@
  */
 import { FOOTER_CHECKSUM, FRAME_FOOTER_BYTES, verifyFrameAt } from '../../codec/frame.ts';
 import { TidemarkError } from '../../error.ts';
+import type { FileHandle, FileSystem } from '../file-system.ts';
 import type { CheckpointLocation } from './checkpoint-index.ts';
 import { kernelXxh64Into, takeKernelBuffer } from './kernel-buffer.ts';
 import { recordFootprint, viewOf } from './layout.ts';
 import { decodeRecordHeader, RECORD_HEADER_BYTES, RECORD_KIND } from './record.ts';
+import { readSegmentOnDisk } from './segment-reader.ts';
 
 /** The segments of a log, by number. */
 export interface SegmentAccess {
   /** Fills `target` from `position` of the segment. */
   read(segment: number, target: Uint8Array, position: number): void;
   lapOf(segment: number): number;
+}
+
+/** Reads the segments that `find` gives by number; to ask for one that it does not give is an error. */
+export function segmentAccess(
+  fileSystem: FileSystem,
+  find: (segment: number) => { readonly handle: FileHandle; readonly lap: number } | undefined,
+): SegmentAccess {
+  const segmentOf = (id: number) => {
+    const segment = find(id);
+    if (segment === undefined) throw new Error(`segment ${id} is not there`);
+    return segment;
+  };
+  return {
+    read: (id, target, position) =>
+      readSegmentOnDisk({ fileSystem, handle: segmentOf(id).handle }, target, position),
+    lapOf: (id) => segmentOf(id).lap,
+  };
 }
 
 /** What of an entry of the index its record must agree with; the sequence in words. */

@@ -9,21 +9,14 @@ import { TidemarkError } from '../../error.ts';
 import type { FileSystem } from '../file-system.ts';
 import { CheckpointIndex, type CheckpointLocation } from './checkpoint-index.ts';
 import type { Damage } from './damage.ts';
-import {
-  classifyDirectory,
-  type DirectoryOnDisk,
-  notAStore,
-  readDirectory,
-  type SegmentOnDisk,
-} from './directory.ts';
+import { classifyDirectory, type DirectoryOnDisk, notAStore, readDirectory } from './directory.ts';
 import { readFrameFacts } from './frame-facts.ts';
-import { readFrameInto, type SegmentAccess } from './frame-reader.ts';
+import { readFrameInto, type SegmentAccess, segmentAccess } from './frame-reader.ts';
 import { LOCK_FILE, SUPERBLOCK_BYTES } from './layout.ts';
 import { type DirectoryLock, isDamagedLock, lockDirectory } from './lock.ts';
 import { withSystemErrors } from './open-log.ts';
 import { type RecoveredLog, recoverLog } from './recover.ts';
 import type { ScanDepth } from './scan.ts';
-import { readSegmentOnDisk } from './segment-reader.ts';
 
 export interface InspectedCheckpoint {
   readonly sequence: bigint;
@@ -154,16 +147,7 @@ function withLog<T>({ fileSystem, directory, depth }: LogPlace, use: (found: Fou
     const perStream = onDisk.superblock?.perStream ?? PER_STREAM;
     const log = recoverLog({ fileSystem, onDisk, newIndex: () => new CheckpointIndex(perStream), depth });
     const byId = new Map(onDisk.segments.map((segment) => [segment.id, segment]));
-    const segmentOf = (id: number): SegmentOnDisk => {
-      const segment = byId.get(id);
-      if (segment === undefined) throw new Error(`segment ${id} is not there`);
-      return segment;
-    };
-    const access: SegmentAccess = {
-      read: (id, target, position) =>
-        readSegmentOnDisk({ fileSystem, handle: segmentOf(id).handle }, target, position),
-      lapOf: (id) => segmentOf(id).lap,
-    };
+    const access = segmentAccess(fileSystem, (id) => byId.get(id));
     return use({ onDisk, log, access });
   } finally {
     for (const { handle } of onDisk.segments) fileSystem.close(handle);

@@ -11,14 +11,19 @@ import type { CheckpointIndex, CheckpointLocation } from './checkpoint-index.ts'
 import { commitFrameBytesMax, type Frontiers, type Tombstone } from './commit-record.ts';
 import { Compactor } from './compaction.ts';
 import { readFrameFacts } from './frame-facts.ts';
-import { readFrameInto, readFramesInto, type SegmentAccess, type WantedFrame } from './frame-reader.ts';
+import {
+  readFrameInto,
+  readFramesInto,
+  type SegmentAccess,
+  segmentAccess,
+  type WantedFrame,
+} from './frame-reader.ts';
 import { recordFootprint } from './layout.ts';
 import type { DirectoryLock } from './lock.ts';
 import type { Append, IndexedFrame, LogWriter } from './log-writer.ts';
 import type { LogLimits, LogPorts } from './options.ts';
 import { indexFrameBytesMax } from './segment-index.ts';
-import { readSegmentOnDisk } from './segment-reader.ts';
-import { OVERHEAD_BYTES, type Segment } from './segments.ts';
+import { OVERHEAD_BYTES } from './segments.ts';
 
 export interface LogFrame {
   readonly stream: string;
@@ -72,16 +77,7 @@ export class LogStore {
     this.compactionCredit = input.capacityBytes;
     const { segments } = this.writer;
     const { fileSystem } = input.ports;
-    const segmentOf = (id: number): Segment => {
-      const segment = segments.byId(id);
-      if (segment === undefined) throw new Error(`segment ${id} is not in use`);
-      return segment;
-    };
-    this.access = {
-      read: (id, target, position) =>
-        readSegmentOnDisk({ fileSystem, handle: segmentOf(id).handle }, target, position),
-      lapOf: (id) => segmentOf(id).lap,
-    };
+    this.access = segmentAccess(fileSystem, (id) => segments.byId(id));
     const pressureBytes = input.capacityBytes / 2;
     this.compactor = new Compactor({ fileSystem, writer: this.writer, access: this.access, pressureBytes });
   }

@@ -134,7 +134,9 @@ export class LogWriter {
   writeIndex(): number {
     const { segments, index, lastCommit, settledCommit, carryCommit, frontiers, generation } = this;
     const { head } = segments;
+    // An empty head has nothing to say, and one that was given up no room to say it.
     if (head === undefined || segments.appendAt === HEADER_REGION_BYTES) return 0;
+    if (segments.appendAt >= head.size) return 0;
     // Damage in it must be found again until what was lost is known to be read again.
     if (head.lap === this.input.damagedLap) return 0;
     const record = encodeSegmentIndex({

@@ -196,9 +196,10 @@ export class Segments {
   }
 
   /**
-   * Writes a commit to the head, durably; its index takes `indexBytes` more then. False when the disk had no blocks for it: then nothing durable has changed,
-   * and another one may be written in its place. Whatever mixture of the two is found after a crash is not whole: the
-   * last sector of the first was never written, and the COMMIT record of the second covers all headers before it.
+   * Writes a commit to the head, durably; its index takes `indexBytes` more then. False when the disk had no blocks for
+   * it: then nothing durable has changed, and another one may be written in its place. Whatever mixture of the two is
+   * found after a crash is not whole: the last sector of the first was never written, and the COMMIT record of the
+   * second covers all headers before it.
    */
   write(buffers: readonly Uint8Array[], bytes: number, indexBytes: number): boolean {
     const { head, appendAt } = this;
