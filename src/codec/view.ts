@@ -99,9 +99,10 @@ export class CheckpointView {
 
   /**
    * The state of the operator `name`, not a copy; undefined if there is none.
-   * @throws ERR_TIDEMARK_INVALID_ARGUMENT when `name` has an unpaired surrogate
+   * @throws ERR_TIDEMARK_INVALID_ARGUMENT when there are operators and `name` has an unpaired surrogate
    */
   operator(name: string): Uint8Array | undefined {
+    if (this.operatorCount === 0) return undefined;
     const at = this.space.findState(this.start, this.bodyEnd, name, this.layout);
     return at === 0 ? undefined : this.state(at);
   }
@@ -133,9 +134,10 @@ export class CheckpointView {
 
   /**
    * The next offset to read from the source `name`; undefined if it is not known.
-   * @throws ERR_TIDEMARK_INVALID_ARGUMENT when `name` has an unpaired surrogate
+   * @throws ERR_TIDEMARK_INVALID_ARGUMENT when there are sources and `name` has an unpaired surrogate
    */
   sourceOffset(name: string): bigint | undefined {
+    if (this.sourceCount === 0) return undefined;
     const at = this.space.findOffset(this.firstSource, this.bodyEnd, name, this.layout);
     return at === 0 ? undefined : this.space.view.getBigUint64(at, true);
   }

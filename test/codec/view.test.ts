@@ -59,11 +59,8 @@ describe('CheckpointView', () => {
     }
   });
 
-  test.each([
-    ['without entries', new CheckpointState(new CheckpointId('harbour', 1))],
-    ['with entries', sample()],
-  ])('refuses names that are not well-formed, of a frame %s', (_, state) => {
-    const view = viewFrame(encodeFrame(state));
+  test('refuses names that are not well-formed where there is something to look for', () => {
+    const view = viewFrame(encodeFrame(sample()));
     for (const name of ['\ud800', 7 as unknown as string]) {
       for (const ask of [
         () => view.operator(name),

@@ -79,11 +79,10 @@ test('names fill the room to its last byte and not beyond', () => {
   expect(memory.u8.slice(NAMES_AT + NAMES_BYTES)).toEqual(after);
 });
 
-test('a name with an unpaired surrogate is refused, even where there are no entries', () => {
-  for (const view of [viewOfNames(['a']), viewOfNames([])]) {
-    for (const ask of [() => view.operator('\ud800'), () => view.sourceOffset('\ud800')])
-      expect(ask).toThrow(TidemarkError);
-  }
+test('a name with an unpaired surrogate is refused', () => {
+  const view = viewOfNames(['a']);
+  for (const ask of [() => view.operator('\ud800'), () => view.sourceOffset('\ud800')])
+    expect(ask).toThrow(TidemarkError);
 });
 
 /** Of few names of like lengths, and states of few lengths: many frames are as long as others, few are laid out alike. */
