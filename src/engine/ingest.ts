@@ -6,20 +6,23 @@
  * order, and the later offset would make the earlier one look like a duplicate. So a shard that cannot
  * keep up slows the producer, which is what backpressure means here.
  *
- * The main thread accepts at most so many events and bytes in one turn of the event loop; a producer
- * whose pushes all succeed at once would otherwise keep timers and sockets from ever being served.
+ * The main thread accepts only so many events and bytes in one turn of the event loop; a producer whose pushes all
+ * succeed at once would otherwise keep timers and sockets from ever being served. A push that is beyond that measure
+ * is written all the same, up to a second one, and answered in the next turn: to let it wait would mean to copy it.
  */
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { AT, FLAG, RECORD, recordBytes } from '../memory/ingest-ring.ts';
-import type { Event, U64 } from './event.ts';
+import type { Event } from './event.ts';
 import { nextOffsetOf, payloadBytes } from './event-checks.ts';
 import { copiesFrom } from './event-copies.ts';
 import type { SourceProgress } from './frontiers.ts';
 import { type RoutedStream, type Router, shardOf } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
 
-const EVENTS_PER_TURN_MAX = 1_024;
-const BYTES_PER_TURN_MAX = 2 ** 20;
+const EVENTS_PER_TURN = 512;
+const BYTES_PER_TURN = 2 ** 20;
+/** As many times these are written in one turn for calls, before anything has to wait. */
+const TURNS_AHEAD = 4;
 /** Done pushes that may stay in the queue. */
 const TRIM_MIN = 64;
 
@@ -76,6 +79,8 @@ export class Ingest {
   #turnEvents = 0;
   #turnBytes = 0;
   #isTurnEnding = false;
+  /** Answers of pushes that are accepted, but were beyond the measure of the turn. */
+  #answers: (() => void)[] = [];
   /** Of the last event: most events come from the same source as the one before. */
   #source: SourceProgress | undefined;
 
@@ -100,7 +105,7 @@ export class Ingest {
 
   /** Whether as much was accepted in this turn as should be; `accept` then waits for the next. */
   get isTurnOver(): boolean {
-    return this.#turnEvents >= EVENTS_PER_TURN_MAX || this.#turnBytes >= BYTES_PER_TURN_MAX;
+    return this.#isBeyond(1);
   }
 
   /** Resolves when all events of a batch are accepted. `onReject` makes the error when they never will be. */
@@ -130,7 +135,7 @@ export class Ingest {
       const head = this.#queue[this.#first] as QueuedPush;
       if (!this.#advance(head)) break;
       this.#first++;
-      head.resolve();
+      this.#answer(head);
     }
     this.#trim();
   }
@@ -197,7 +202,7 @@ export class Ingest {
     const touched = new Set<ShardHandle>();
     let isComplete = true;
     while (push.next < push.events.length) {
-      if (this.isTurnOver) {
+      if (this.#isBeyond(push.isAnnounced ? 1 : TURNS_AHEAD)) {
         this.#endTurn();
         isComplete = false;
         break;
@@ -228,6 +233,17 @@ export class Ingest {
     marks.set(stream, stream.pushed);
   }
 
+  #isBeyond(turns: number): boolean {
+    return this.#turnEvents >= turns * EVENTS_PER_TURN || this.#turnBytes >= turns * BYTES_PER_TURN;
+  }
+
+  #answer({ resolve }: QueuedPush): void {
+    if (this.isTurnOver) {
+      this.#answers.push(resolve);
+      this.#endTurn();
+    } else resolve();
+  }
+
   #endTurn(): void {
     if (this.#isTurnEnding) return;
     this.#isTurnEnding = true;
@@ -235,6 +251,7 @@ export class Ingest {
       this.#isTurnEnding = false;
       this.#turnEvents = 0;
       this.#turnBytes = 0;
+      for (const resolve of this.#answers.splice(0)) resolve();
       this.resume();
     });
   }
@@ -321,14 +338,14 @@ export class Ingest {
     let flags = record.isDurable ? FLAG.durable : 0;
     if (event.sequence !== undefined) {
       flags |= FLAG.sequence;
-      writeU64(memory, address + AT.sequence, event.sequence);
+      memory.writeU64(address + AT.sequence, event.sequence);
     }
-    writeU64(memory, address + AT.watermark, event.watermarkNs ?? 0);
+    memory.writeU64(address + AT.watermark, event.watermarkNs ?? 0);
     if (source !== undefined && event.offset !== undefined) {
       flags |= FLAG.source;
       const next = nextOffsetOf(event.offset, event.nextOffset);
-      writeU64(memory, address + AT.offset, event.offset);
-      writeU64(memory, address + AT.nextOffset, next);
+      memory.writeU64(address + AT.offset, event.offset);
+      memory.writeU64(address + AT.nextOffset, next);
       memory.u32[word + AT.source / 4] = source.index;
       source.noteOffset(event.offset);
       source.onPush(stream.shard, event.offset, next);
@@ -373,14 +390,4 @@ export class Ingest {
 
 function definitionBytes(name: string): number {
   return recordBytes(AT.name, Buffer.byteLength(name, 'utf8'));
-}
-
-function writeU64(memory: EngineMemory, address: number, value: U64): void {
-  if (typeof value === 'bigint') {
-    memory.u64[address / 8] = value;
-    return;
-  }
-  // Stores into a Uint32Array take the value modulo 2^32.
-  memory.u32[address >>> 2] = value;
-  memory.u32[(address >>> 2) + 1] = Math.floor(value / 2 ** 32);
 }

@@ -57,6 +57,17 @@ export class EngineMemory {
     });
   }
 
+  /** Stores `value`, which must be one, as a u64 at `address`, a multiple of 8. */
+  writeU64(address: number, value: number | bigint): void {
+    if (typeof value === 'bigint') {
+      this.u64[address / 8] = value;
+      return;
+    }
+    // Stores into a Uint32Array take the value modulo 2^32.
+    this.u32[address >>> 2] = value;
+    this.u32[(address >>> 2) + 1] = Math.floor(value / 2 ** 32);
+  }
+
   /**
    * Copies bytes from elsewhere to address `to`. V8 copies into shared memory byte by byte unless both
    * sides are aligned alike; then it pays to go through a page that is, and on with the kernel.
