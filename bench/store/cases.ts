@@ -10,7 +10,7 @@ export interface StoreCase {
   /** Checkpoints kept of each stream. */
   readonly perStream: number;
   readonly framesPerCommit: number;
-  /** Saves of every stream, in order, before anything is measured. */
+  /** As many checkpoints as there are streams, so many times, are saved before anything is measured: the first of every stream in order. */
   readonly passes: number;
   /** In a sample; none where recovery is measured. */
   readonly commits: number;
@@ -54,14 +54,14 @@ const CASES: readonly StoreCase[] = [
   save('save/64KiB', {
     frameBytes: 64 * KIB,
     framesPerCommit: 16,
-    passes: 8,
+    passes: 13,
     commits: 64,
     untilMs: 62_000,
   }),
   save('save/256KiB', {
     frameBytes: 256 * KIB,
     framesPerCommit: 16,
-    passes: 4,
+    passes: 13,
     commits: 16,
     untilMs: 105_000,
   }),

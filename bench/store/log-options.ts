@@ -4,10 +4,10 @@ import type { StoreCase } from './cases.ts';
 
 /** The engine's default. */
 const DISK_BYTES_LEAST = 2 ** 30;
-/** A log grows to so many times what it keeps before it compacts by itself. */
-const GROWTH_FACTOR = 4;
+/** A log grows to three times what it keeps before it compacts by itself; segments that are free come on top. */
+const DISK_FACTOR = 4;
 
 export function logOptionsOf({ streams, frameBytes, perStream }: StoreCase): LogOptions {
-  const diskBytes = Math.max(DISK_BYTES_LEAST, GROWTH_FACTOR * streams * frameBytes * perStream);
+  const diskBytes = Math.max(DISK_BYTES_LEAST, DISK_FACTOR * streams * frameBytes * perStream);
   return { diskBytes, perStream };
 }

@@ -1,6 +1,6 @@
 /**
  * Saves into one subject, sample by sample, and what must be found there in the end. The streams of a commit are
- * drawn at random, all different, as streams come due in no order; the first passes go through all in order.
+ * drawn at random, all different, as streams come due in no order; only the first pass goes through all in order.
  */
 import type { StoreCase } from './cases.ts';
 import { writtenBytes } from './disk.ts';
@@ -8,6 +8,7 @@ import { FrameSource, Random, streamName } from './frame-source.ts';
 import type { SavedFrame, StoreSubject, StoreSubjectModule } from './subject.ts';
 
 const PASS_FRAMES = 64;
+const PASS_BYTES = 2 ** 20;
 
 export interface SaveSample {
   readonly ns: number;
@@ -43,7 +44,7 @@ export class SaveRun {
     );
   }
 
-  /** In `directory`, which is empty; every stream is saved as often as the case says. */
+  /** In `directory`, which is empty; as much is saved before the first sample as the case says. */
   static async begin(
     { open, isShared }: StoreSubjectModule,
     plan: StoreCase,
@@ -52,7 +53,11 @@ export class SaveRun {
     const source = new FrameSource(plan.frameBytes, slotsOf(plan));
     const opened = await open({ plan, directory, memory: source.memory });
     const run = new SaveRun(plan, source, { opened, isShared });
-    for (let pass = 0; pass < plan.passes; pass++) await run.#saveAll();
+    await run.#saveAll();
+    for (let pass = 1; pass < plan.passes; pass++) {
+      if (plan.kind === 'save') await run.#saveAsMany();
+      else await run.#saveAll();
+    }
     return run;
   }
 
@@ -60,7 +65,7 @@ export class SaveRun {
   async sample(): Promise<SaveSample> {
     const { commits, framesPerCommit } = this.#plan;
     const batches = Array.from({ length: commits }, (_, commit) =>
-      this.#frames(this.#draw(), commit * framesPerCommit),
+      this.#frames(this.#draw(framesPerCommit), commit * framesPerCommit),
     );
     const subject = this.#subject;
     const before = writtenBytes();
@@ -102,17 +107,24 @@ export class SaveRun {
     }
   }
 
+  /** As many checkpoints as there are streams, drawn as those of the samples are. */
+  async #saveAsMany(): Promise<void> {
+    const { streams } = this.#plan;
+    const most = passFrames(this.#plan);
+    for (let start = 0; start < streams; start += most)
+      await this.#subject.commit(this.#frames(this.#draw(Math.min(most, streams - start)), 0));
+  }
+
   /** The streams of a commit. */
-  #draw(): Iterable<number> {
+  #draw(count: number): Iterable<number> {
     const deck = this.#deck;
-    const { framesPerCommit } = this.#plan;
-    for (let i = 0; i < framesPerCommit; i++) {
+    for (let i = 0; i < count; i++) {
       const j = i + this.#random.below(deck.length - i);
       const drawn = deck[j] as number;
       deck[j] = deck[i] as number;
       deck[i] = drawn;
     }
-    return deck.slice(0, framesPerCommit);
+    return deck.slice(0, count);
   }
 
   /** The next frame of each of `streams`, in the places from `slot` on. */
@@ -128,9 +140,13 @@ export class SaveRun {
   }
 }
 
-/** Frames in a commit of the first passes: what comes before samples need not take as long as they do. */
-function passFrames({ kind, streams, framesPerCommit }: StoreCase): number {
-  return kind === 'save' ? Math.max(framesPerCommit, Math.min(streams, PASS_FRAMES)) : framesPerCommit;
+/**
+ * Frames in a commit of the first passes: what comes before samples need not take as long as they do. Large ones come as
+ * they do in samples, or the files would get another shape.
+ */
+function passFrames({ kind, streams, frameBytes, framesPerCommit }: StoreCase): number {
+  if (kind !== 'save' || framesPerCommit * frameBytes >= PASS_BYTES) return framesPerCommit;
+  return Math.max(framesPerCommit, Math.min(streams, PASS_FRAMES));
 }
 
 /** Frames of the largest set that is made at a time. */

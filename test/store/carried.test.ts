@@ -30,9 +30,9 @@ interface Carried {
  * "cold" is saved twice, at frontiers 10 and 20. Then others go around the log until both were carried behind
  * another commit of their segment, and the segment where they were before is free.
  */
-function carried(): Carried {
+function carried(reopens: boolean): Carried {
   const disk = new SimulatedDisk();
-  const { store, generation } = openOn(disk, OPTIONS);
+  let { store, generation } = openOn(disk, OPTIONS);
   let frontier = 0n;
   const save = (stream: string, sequence: number, stateBytes: number): void => {
     frontier += 10n;
@@ -41,6 +41,10 @@ function carried(): Carried {
   };
   save('cold', 1, 500);
   save('cold', 2, 500);
+  if (reopens) {
+    store.close();
+    ({ store, generation } = openOn(disk, OPTIONS));
+  }
   let places: Place[] = [];
   for (let i = 1; i <= 100 || !areOnlyCopies(disk, places); i++) {
     if (i === 1000) throw new Error('the checkpoints never came to lie as the tests need them');
@@ -84,9 +88,13 @@ function wipeCommit(disk: SimulatedDisk, { file, position }: Place): void {
   bytes.fill(0, Math.floor(position / 512) * 512, end);
 }
 
-describe('a carried checkpoint', () => {
+// A session knows where its own commits lie; what is there from before is searched for them.
+describe.each([
+  ['by the session that saved it', false],
+  ['by a later session', true],
+])('a checkpoint that is carried %s', (_, reopens) => {
   test('is believed, and the frontiers are those of the newest commit', () => {
-    const { disk, lastFrontier } = carried();
+    const { disk, lastFrontier } = carried(reopens);
     const log = openOn(disk, OPTIONS);
     expect(newestOf(log).get('cold')).toBe(2n);
     expect(log.frontiers).toEqual(new Map([['s', lastFrontier]]));
@@ -94,7 +102,7 @@ describe('a carried checkpoint', () => {
   });
 
   test('that is damaged takes the frontier back to where the older one was first saved', () => {
-    const { disk, places } = carried();
+    const { disk, places } = carried(reopens);
     const [, newest] = places;
     const bytes = disk.bytesOf(newest?.file as string);
     bytes.fill(0xff, (newest?.position ?? 0) + 100, (newest?.position ?? 0) + 120);
@@ -105,7 +113,7 @@ describe('a carried checkpoint', () => {
   });
 
   test('that is lost with its whole commit lets everything be read from the start', () => {
-    const { disk, places } = carried();
+    const { disk, places } = carried(reopens);
     for (const place of places) wipeCommit(disk, place);
     const log = openOn(disk, OPTIONS);
     expect(newestOf(log).has('cold')).toBe(false);

@@ -247,3 +247,20 @@ describe('a full log', () => {
     expect(newestOf(after).get('large')).toBe(60n);
   });
 });
+
+test('a log that compacts reads little more than it carries', () => {
+  const disk = new SimulatedDisk();
+  const { store } = openOn(disk, { diskBytes: 64 * MIB, segmentBytesMax: MIB, perStream: 1 });
+  let committed = 0;
+  for (let i = 1; i <= 2_000; i++) {
+    // One frame in ten stays for long, and is carried again and again.
+    const frame = frameOf(i % 10 === 0 ? `cold-${i % 400}` : `hot-${i % 4}`, i, { stateBytes: 50_000 });
+    store.commit({ frames: [frame], frontiers: new Map([['s', BigInt(i)]]), generation: 1n });
+    committed += frame.bytes.length;
+    store.idleStep(true);
+  }
+  const carried = disk.bytesWritten - committed;
+  expect(disk.bytesMax).toBeLessThan(32 * MIB);
+  expect(carried).toBeGreaterThan(MIB);
+  expect(disk.bytesRead).toBeLessThan(1.5 * carried);
+});

@@ -61,6 +61,10 @@ export class CheckpointIndex {
     return this.numbers.keys();
   }
 
+  get streamCount(): number {
+    return this.numbers.size;
+  }
+
   has(stream: string): boolean {
     return this.numbers.has(stream);
   }

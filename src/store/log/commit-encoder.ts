@@ -45,6 +45,8 @@ export interface EncodedCommit {
   readonly length: number;
   /** Position of each FRAME record from the start of the commit. */
   readonly positions: readonly number[];
+  /** Position of the COMMIT record likewise. */
+  readonly recordAt: number;
 }
 
 /** The sectors that a commit takes at most. */
@@ -103,13 +105,14 @@ export class CommitEncoder {
       length += recordFootprint(frame.bytes.length);
     }
     const framesChecksum = this.putHeaders(staged);
+    const recordAt = length;
     length += this.putCommitRecord(commit, framesChecksum);
     const end = alignUp(length, SECTOR_BYTES);
     this.putZeros(end - length);
     this.endRun();
     const { buffers } = this;
     this.buffers = [];
-    return { buffers, length: end, positions };
+    return { buffers, length: end, positions, recordAt };
   }
 
   private reserve(commit: CommitToWrite): void {

@@ -11,19 +11,21 @@
 import { TidemarkError } from '../../error.ts';
 import type { FileSystem } from '../file-system.ts';
 import type { CheckpointLocation } from './checkpoint-index.ts';
-import { type Frontiers, type Origin, originBytesMax } from './commit-record.ts';
+import { type CommitRecord, type Frontiers, type Origin, originBytesMax } from './commit-record.ts';
 import { readFrameInto, type SegmentAccess } from './frame-reader.ts';
 import { recordFootprint, segmentFileName } from './layout.ts';
 import type { Append, IndexedFrame, LogWriter } from './log-writer.ts';
-import { type ScannedCommit, scanSegment } from './scan.ts';
+import { commitRecordIn, type ScannedCommit, scanSegment } from './scan.ts';
 import { SegmentReader, SKIM_WINDOW_BYTES } from './segment-reader.ts';
 import type { Segment } from './segments.ts';
 
 /** `idle`: nothing to compact. `stuck`: no room to carry to. */
 export type CompactionStep = 'moved' | 'idle' | 'stuck';
 
-const STEP_BYTES_MAX = 1024 * 1024;
 const STEP_FRAMES_MAX = 1024;
+const STAGING_BYTES = 2 ** 20;
+/** Up to so many streams, to look for what lives in a segment takes a few milliseconds. */
+const INDEXED_STREAMS_MAX = 65_536;
 
 /** Origins may add this share to what a step carries. */
 const ORIGIN_SHARE = 1 / 8;
@@ -46,7 +48,7 @@ interface Candidate {
   readonly sequence: bigint;
   readonly position: number;
   /** Frontiers of the commit that first saved it; undefined: not known any more. */
-  readonly frontiers: Frontiers | undefined;
+  readonly frontiers: () => Frontiers | undefined;
 }
 
 interface Cursor {
@@ -76,13 +78,15 @@ export class Compactor {
   private cursor: Cursor | undefined;
   /** Per stream, the least sequence that was given up and may still be in a segment. */
   private readonly givenUp = new Map<string, bigint>();
+  /** What a step carries, each frame aligned as its record is; fresh memory for each would have to be filled with zeros first. */
+  private staging = new Uint8Array(0);
 
   constructor(input: CompactorInput) {
     this.input = input;
   }
 
-  /** `newestOnly` gives up every checkpoint but the newest of its stream. */
-  step(newestOnly: boolean): CompactionStep {
+  /** Carries up to `bytesMax`, or one frame. `newestOnly` gives up every checkpoint but the newest of its stream. */
+  step(newestOnly: boolean, bytesMax: number): CompactionStep {
     const { writer } = this.input;
     const { live } = writer.segments;
     const victim = live[0];
@@ -90,7 +94,7 @@ export class Compactor {
     if (writer.neededTailLap > victim.lap) return this.declareTail();
     if (this.cursor?.lap !== victim.lap) this.cursor = this.cursorOf(victim);
     const { cursor } = this;
-    const carry = this.collect(victim, cursor, newestOnly);
+    const carry = this.collect(victim, cursor, { newestOnly, bytesMax });
     if (carry.frames.length > 0) return this.carry(cursor, carry);
     cursor.next += carry.taken;
     this.giveUpUnreadable(victim);
@@ -124,23 +128,29 @@ export class Compactor {
 
   private cursorOf(victim: Segment): Cursor {
     const { handle, size, lap } = victim;
+    const candidates = this.indexedCandidates(victim);
+    if (candidates !== undefined) return { lap, commits: noCommits(), candidates, next: 0 };
     const { fileSystem } = this.input;
     const reader = new SegmentReader({ fileSystem, handle, size }, SKIM_WINDOW_BYTES);
     const expected = { lap, firstCommit: 0, acknowledged: this.input.writer.lastCommit };
     return { lap, commits: scanSegment(reader, expected, 'skim'), candidates: [], next: 0 };
   }
 
-  private collect(victim: Segment, cursor: Cursor, newestOnly: boolean): Carry {
+  private collect(
+    victim: Segment,
+    cursor: Cursor,
+    { newestOnly, bytesMax }: { readonly newestOnly: boolean; readonly bytesMax: number },
+  ): Carry {
     const carry: Carry = { frames: [], origins: new Map(), taken: 0 };
     let bytes = 0;
-    while (bytes < STEP_BYTES_MAX && carry.frames.length < STEP_FRAMES_MAX) {
+    while (bytes < bytesMax && carry.frames.length < STEP_FRAMES_MAX) {
       const candidate = this.candidate(cursor, carry);
       if (candidate === undefined) break;
       const place = this.needed(victim, candidate, newestOnly);
       if (place !== undefined) {
         const footprint = recordFootprint(place.length);
-        if (carry.frames.length > 0 && bytes + footprint > STEP_BYTES_MAX) break;
-        const frame = this.readFrame(candidate.stream, place);
+        if (carry.frames.length > 0 && bytes + footprint > bytesMax) break;
+        const frame = this.readFrame(candidate.stream, place, bytes);
         if (frame !== undefined) {
           bytes += footprint;
           carry.frames.push(frame);
@@ -169,12 +179,45 @@ export class Compactor {
     if (commit.state === 'torn') return;
     for (const { stream, sequence, position, origin } of commit.frames) {
       if (stream === undefined || sequence === undefined || position < 0) continue;
-      const frontiers =
-        origin === commit.number
-          ? commit.record?.frontiers
-          : commit.record?.origins.find((known) => known.commit === origin)?.frontiers;
+      const frontiers = (): Frontiers | undefined => frontiersIn(commit.record, commit.number, origin);
       yield { stream, sequence, position, frontiers };
     }
+  }
+
+  /**
+   * What lives in the segment by the index, in the order in which it lies. Undefined where it is not known in which
+   * commits that is, or there are so many streams that to look at all of them would hold up commits.
+   */
+  private indexedCandidates(victim: Segment): Candidate[] | undefined {
+    const { index, places } = this.input.writer;
+    const from = places.knownFrom(victim.id);
+    if (from === undefined || index.streamCount > INDEXED_STREAMS_MAX) return undefined;
+    const candidates: Candidate[] = [];
+    const records = this.recordsOf(victim);
+    for (const { stream, entries } of index.streamsIn(victim.id)) {
+      for (const { sequence, position, origin } of entries) {
+        if (position < from) return undefined;
+        candidates.push({ stream, sequence, position, frontiers: () => records(position, origin) });
+      }
+    }
+    return candidates.sort((a, b) => a.position - b.position);
+  }
+
+  /** Reads the COMMIT record that a record belongs to; the last one is remembered, since neighbours share it. */
+  private recordsOf({ id, lap }: Segment): (position: number, origin: number) => Frontiers | undefined {
+    const { access, writer } = this.input;
+    let last: { readonly number: number; readonly record: CommitRecord | undefined } | undefined;
+    return (position, origin) => {
+      const place = writer.places.at(id, position);
+      if (place === undefined) return undefined;
+      const { number, recordAt, end } = place;
+      if (last?.number !== number) {
+        const bytes = new Uint8Array(end - recordAt);
+        access.read(id, bytes, recordAt);
+        last = { number, record: commitRecordIn(bytes, { lap, number }) };
+      }
+      return frontiersIn(last.record, number, origin);
+    };
   }
 
   /** Where the candidate is, if it is still to be kept. */
@@ -194,9 +237,14 @@ export class Compactor {
     return undefined;
   }
 
-  private readFrame(stream: string, place: CheckpointLocation): IndexedFrame | undefined {
-    const { sequence, origin, generation } = place;
-    const bytes = new Uint8Array(place.length);
+  /** Into the staging memory at `at`, where nothing of this step is yet. */
+  private readFrame(stream: string, place: CheckpointLocation, at: number): IndexedFrame | undefined {
+    const { sequence, origin, generation, length } = place;
+    // What is staged already is still referred to where it is.
+    const { staging } = this;
+    if (at + length > staging.length)
+      this.staging = new Uint8Array(Math.max(STAGING_BYTES, 2 * staging.length, at + length));
+    const bytes = this.staging.subarray(at, at + length);
     try {
       readFrameInto(this.input.access, place, bytes);
       return { stream, sequence, bytes, origin, generation };
@@ -231,7 +279,7 @@ export class Compactor {
   }
 
   private addOrigin(carry: Carry, candidate: Candidate, place: CheckpointLocation): void {
-    const { frontiers } = candidate;
+    const frontiers = candidate.frontiers();
     if (frontiers !== undefined) carry.origins.set(place.origin, { commit: place.origin, frontiers });
   }
 
@@ -263,6 +311,18 @@ export class Compactor {
     const { writer } = this.input;
     return writer.segments.leaveHoles(writer.bytesOf(append), true) ? 'moved' : 'stuck';
   }
+}
+
+function* noCommits(): Generator<ScannedCommit, void> {}
+
+/** What a COMMIT record says of the frontiers of the commit `origin`, which may be its own. */
+function frontiersIn(
+  record: CommitRecord | undefined,
+  number: number,
+  origin: number,
+): Frontiers | undefined {
+  if (origin === number) return record?.frontiers;
+  return record?.origins.find((known) => known.commit === origin)?.frontiers;
 }
 
 /**

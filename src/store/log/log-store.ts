@@ -55,8 +55,18 @@ export interface LogStoreInput {
 
 /** Up to here a log may be mostly garbage: compacting so little costs more than the disk it frees. */
 const COMPACT_FROM_BYTES = 16 * 1024 * 1024;
-/** A log may take this many times its live bytes before the background compacts rather than grows. */
-const GROWTH_FACTOR = 4;
+/**
+ * A log may take this many times its live bytes before the background compacts rather than grows: compacting writes half
+ * as much again as is saved at most, where most of it is cold streams, and a thirtieth where all are equally busy and
+ * three checkpoints of each are kept.
+ */
+const GROWTH_FACTOR = 3;
+/** So that a tail with more alive in it than usual does not make the log grow after all. */
+const READY_WHILE_WASTEFUL = 2;
+
+/** What compaction carries at a time, in bytes. */
+const STEP_BYTES_LEAST = 2 ** 20;
+const STEP_BYTES_MAX = 2 ** 22;
 
 export class LogStore {
   private readonly input: LogStoreInput;
@@ -69,6 +79,8 @@ export class LogStore {
   private full: { readonly bytes: number; readonly deaths: number } | undefined;
   /** Background compaction may write this much: a share of what users wrote, so that it cannot run in circles. */
   private compactionCredit: number;
+  /** Compaction carries as much at a time as the last commit brought: who waits for a step waits as for one more commit. */
+  private stepBytes = STEP_BYTES_LEAST;
 
   constructor(input: LogStoreInput) {
     this.input = input;
@@ -97,10 +109,12 @@ export class LogStore {
     const frontiers = new Map([...this.writer.frontiers, ...batch.frontiers]);
     if (batch.frames.length === 0 && sameFrontiers(frontiers, this.writer.frontiers)) return;
     const parts = this.split(batch.frames);
+    this.stepBytes = Math.min(STEP_BYTES_MAX, Math.max(STEP_BYTES_LEAST, this.bytesOf(batch)));
     for (const [i, frames] of parts.entries()) {
       this.appendWithRoom(i === parts.length - 1 ? { frames, frontiers } : { frames });
     }
-    this.compactionCredit = Math.min(this.input.capacityBytes, this.compactionCredit + this.bytesOf(batch));
+    const credit = this.compactionCredit + GROWTH_FACTOR * this.bytesOf(batch);
+    this.compactionCredit = Math.min(this.input.capacityBytes, credit);
   }
 
   /** The newest checkpoint of `stream`, or the one at `sequence`; verified, in memory of its own. */
@@ -163,14 +177,15 @@ export class LogStore {
     const { segments } = this.writer;
     if (this.isClosed || !this.writer.isSound) return false;
     if (!isBusy && this.writer.guard(() => segments.fillHole())) return true;
-    if (segments.isReady && segments.isReserveWhole) return false;
     const { liveBytes } = this.index;
     const isWasteful = segments.liveSize > Math.max(COMPACT_FROM_BYTES, GROWTH_FACTOR * liveBytes);
+    const { isReserveWhole } = segments;
+    if (segments.ready >= (isWasteful ? READY_WHILE_WASTEFUL : 1) && isReserveWhole) return false;
     if (isWasteful && this.compactStep()) return true;
     // Under load the next commit makes a segment without blocks: to grow is cheaper than to compact.
     if (isBusy && segments.canGrow) return false;
     if (this.writer.guard(() => segments.prepare())) return true;
-    if (segments.isReady && segments.isReserveWhole) return false;
+    if (segments.ready > 0 && segments.isReserveWhole) return false;
     const garbage = segments.liveSize - segments.room - liveBytes;
     return garbage >= 2 * this.input.limits.segmentBytes && this.compactStep();
   }
@@ -252,7 +267,7 @@ export class LogStore {
       // Once around: every segment that is in use now is compacted at most once.
       const last = segments.head?.lap ?? 0;
       while ((segments.live[0]?.lap ?? Number.POSITIVE_INFINITY) <= last) {
-        if (this.writer.guard(() => this.compactor.step(newestOnly)) !== 'moved') break;
+        if (this.writer.guard(() => this.compactor.step(newestOnly, STEP_BYTES_LEAST)) !== 'moved') break;
         if (this.hasRoom(bytes)) return true;
       }
     }
@@ -268,7 +283,7 @@ export class LogStore {
   private compactStep(): boolean {
     if (this.compactionCredit <= 0) return false;
     const before = this.writer.bytesWritten;
-    const step = this.writer.guard(() => this.compactor.step(false));
+    const step = this.writer.guard(() => this.compactor.step(false, this.stepBytes));
     this.compactionCredit -= this.writer.bytesWritten - before;
     return step === 'moved';
   }
@@ -295,7 +310,7 @@ export class LogStore {
   }
 
   private bytesOf(batch: LogBatch): number {
-    return GROWTH_FACTOR * batch.frames.reduce((sum, { bytes }) => sum + recordFootprint(bytes.length), 512);
+    return batch.frames.reduce((sum, { bytes }) => sum + recordFootprint(bytes.length), 512);
   }
 
   private requireOpen(): void {

@@ -10,6 +10,7 @@ import type { Clock } from '../../clock.ts';
 import { TidemarkError } from '../../error.ts';
 import type { CheckpointIndex } from './checkpoint-index.ts';
 import { CommitEncoder, commitBytesMax, type FrameToWrite } from './commit-encoder.ts';
+import { CommitPlaces } from './commit-places.ts';
 import {
   type Frontiers,
   frontiersBytesMax,
@@ -19,7 +20,7 @@ import {
 } from './commit-record.ts';
 import { HEADER_REGION_BYTES } from './layout.ts';
 import { encodeSegmentIndex, indexFrameBytesMax } from './segment-index.ts';
-import type { Segments } from './segments.ts';
+import type { Segment, Segments } from './segments.ts';
 
 /** A frame with what the index keeps of it. */
 export interface IndexedFrame extends FrameToWrite {
@@ -61,6 +62,7 @@ export class LogWriter {
   settledCommit: number;
   /** Since opening. */
   bytesWritten = 0;
+  readonly places: CommitPlaces;
   private failure: TidemarkError | undefined;
   private tailLap: number;
   private headTombstones: Tombstone[];
@@ -78,6 +80,8 @@ export class LogWriter {
     this.settledCommit = input.settledCommit;
     this.tailLap = input.tailLap;
     this.headTombstones = [...input.headTombstones];
+    const { head, appendAt } = input.segments;
+    this.places = new CommitPlaces(head && { id: head.id, appendAt });
   }
 
   /** @throws ERR_TIDEMARK_STORE_FAILED once anything has failed */
@@ -126,8 +130,10 @@ export class LogWriter {
     const firstCommit = this.lastCommit + 1;
     const activation = { room, firstCommit, generation, useReserve };
     const isDone = this.guard(() => this.segments.activate(activation, () => this.writeIndex()));
-    if (isDone) this.headTombstones = [];
-    return isDone;
+    if (!isDone) return false;
+    this.headTombstones = [];
+    this.places.begin((this.segments.head as Segment).id);
+    return true;
   }
 
   /** Writes the index of the head, so that it need not be scanned at the next opening; where it is, or 0. */
@@ -174,7 +180,7 @@ export class LogWriter {
     const record = this.recordOf(append);
     const { frames } = append;
     const commit = { lap: head.lap, number, generation: this.generation, frames, record };
-    const { buffers, length, positions } = this.encoder.encode(commit);
+    const { buffers, length, positions, recordAt } = this.encoder.encode(commit);
     const start = segments.appendAt;
     if (!this.guard(() => segments.write(buffers, length, indexGrowth(append)))) return false;
     this.lastCommit = number;
@@ -182,6 +188,7 @@ export class LogWriter {
     this.headTombstones.push(...record.tombstones);
     this.frontiers = record.frontiers;
     this.bytesWritten += length;
+    this.places.note(head.id, { number, recordAt: start + recordAt, end: start + length });
     for (const [i, frame] of frames.entries()) {
       const { stream, sequence, generation, bytes } = frame;
       const origin = frame.origin ?? number;
@@ -197,7 +204,7 @@ export class LogWriter {
       });
     }
     for (const tombstone of record.tombstones) this.index.remove(tombstone.stream, tombstone);
-    this.guard(() => segments.advanceTail(record.tailLap));
+    this.guard(() => segments.advanceTail(record.tailLap, (freed) => this.places.forget(freed.id)));
     return true;
   }
 

@@ -172,6 +172,20 @@ function tryReadCommitRecord(bytes: Uint8Array): CommitRecord | undefined {
   }
 }
 
+/**
+ * The COMMIT record that fills `bytes`, up to padding; undefined when that is not the one of the commit `number` in
+ * the lap `lap`, or is damaged.
+ */
+export function commitRecordIn(
+  bytes: Uint8Array,
+  { lap, number }: { readonly lap: number; readonly number: number },
+): CommitRecord | undefined {
+  const header = decodeRecordHeader(bytes, viewOf(bytes), 0, lap);
+  if (header?.kind !== RECORD_KIND.commit || header.commit !== number) return undefined;
+  const payload = bytes.subarray(RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + header.length);
+  return checksumMatches(header, payload) ? tryReadCommitRecord(payload) : undefined;
+}
+
 function checksumMatches(header: RecordHeader, payload: Uint8Array): boolean {
   const expected = (BigInt(header.payloadHigh) << 32n) | BigInt(header.payloadLow);
   return xxh64(payload) === expected;

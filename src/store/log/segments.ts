@@ -120,9 +120,10 @@ export class Segments {
     return this.unused() >= this.reserve(0);
   }
 
-  /** Whether a segment is ready that `activate` could take for an ordinary commit. */
-  get isReady(): boolean {
-    return this.free.some(({ size }) => this.unused() - size >= this.reserve(size));
+  /** Segments that are ready, and that `activate` could take for an ordinary commit. */
+  get ready(): number {
+    const unused = this.unused();
+    return this.free.filter(({ size }) => unused - size >= this.reserve(size)).length;
   }
 
   /**
@@ -156,9 +157,11 @@ export class Segments {
   }
 
   /** Segments before `tailLap` are free from now on; a durable commit must have said so. */
-  advanceTail(tailLap: number): void {
+  advanceTail(tailLap: number, onFree: (segment: Segment) => void): void {
     while (this.live.length > 1 && (this.live[0] as Segment).lap < tailLap) {
-      this.release(this.live.shift() as Segment);
+      const segment = this.live.shift() as Segment;
+      onFree(segment);
+      this.release(segment);
     }
   }
 
@@ -170,7 +173,7 @@ export class Segments {
   /** Whether another free segment is wanted, and the limit allows it. */
   get canGrow(): boolean {
     if (this.maker.size > 0) return true;
-    if (this.isReady) return false;
+    if (this.ready > 0) return false;
     const size = this.grownSize();
     return this.unused() - size >= this.reserve(size) && this.diskBytes + size <= this.input.capacityBytes;
   }

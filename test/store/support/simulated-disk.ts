@@ -50,6 +50,8 @@ export class SimulatedDisk implements FileSystem {
   /** The greatest sum of file sizes there ever was. */
   bytesMax = 0;
   bytesWritten = 0;
+  /** Bytes that were read, through all handles. */
+  bytesRead = 0;
   /** What the blocks of all files may take together. */
   capacityBytes = Number.POSITIVE_INFINITY;
   /** Some file systems do not say how much they have. */
@@ -88,6 +90,7 @@ export class SimulatedDisk implements FileSystem {
     this.before('read', path);
     const bytes = file.bytes.subarray(position, position + target.length);
     target.set(bytes);
+    this.bytesRead += bytes.length;
     return bytes.length;
   }
 
