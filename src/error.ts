@@ -28,6 +28,7 @@ export type ErrorCode =
   | 'ERR_TIDEMARK_NOT_FOUND'
   | 'ERR_TIDEMARK_INVALID_JOB'
   | 'ERR_TIDEMARK_SOURCE'
+  | 'ERR_TIDEMARK_SOURCE_EXPIRED'
   | 'ERR_TIDEMARK_UNSUPPORTED';
 
 export interface TidemarkErrorOptions {

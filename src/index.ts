@@ -4,7 +4,14 @@ export { InMemoryCheckpointStore } from './checkpoint/in-memory-store.ts';
 export { CheckpointManager } from './checkpoint/manager.ts';
 export type { CheckpointPolicy } from './checkpoint/schedule.ts';
 export { CheckpointState } from './checkpoint/state.ts';
-export { defineJob, type Job, type JobDefinition, type JobSource } from './cli/job.ts';
+export {
+  defineJob,
+  type ExpiredPolicy,
+  type Job,
+  type JobDefinition,
+  type JobSource,
+  type SourceRange,
+} from './cli/job.ts';
 export { decodeFrame, type EncodeFrameOptions, encodeFrame } from './codec/frame.ts';
 export { type CheckpointView, viewFrame } from './codec/view.ts';
 export { CheckpointEngine } from './engine/engine.ts';

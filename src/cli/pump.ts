@@ -5,8 +5,7 @@
  * waits for them. Whatever was read is pushed, also when reading stops early.
  */
 import type { Event } from '../engine/event.ts';
-import { TidemarkError } from '../error.ts';
-import { invalidJob, type JobSource } from './job.ts';
+import { invalidJob, type JobSource, sourceFailed } from './job.ts';
 
 /** Enough to spread the cost of a push, little enough to keep the shards busy evenly. */
 export const BATCH_EVENTS = 512;
@@ -190,14 +189,6 @@ function openIterator(source: JobSource, from: bigint | undefined, signal: Abort
     throw invalidJob(`read of the source '${source.name}' must return an AsyncIterable`);
   }
   return iterable[Symbol.asyncIterator]();
-}
-
-function sourceFailed({ name }: JobSource, cause: unknown): Error {
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return new TidemarkError('ERR_TIDEMARK_SOURCE', `the source '${name}' failed: ${message}`, {
-    cause,
-    retryable: true,
-  });
 }
 
 function endQuietly(iterator: AsyncIterator<unknown>): void {

@@ -23,5 +23,6 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   ERR_TIDEMARK_NOT_FOUND: "check the name; 'tidemark ls DIR' lists the streams of a directory",
   ERR_TIDEMARK_INVALID_JOB: "make the job module 'export default defineJob({ source, operators })'",
   ERR_TIDEMARK_SOURCE: 'see the cause; what the source gave before is kept, run again to read on',
+  ERR_TIDEMARK_SOURCE_EXPIRED: "get what is gone from elsewhere, or let onExpired be 'earliest' or 'latest'",
   ERR_TIDEMARK_UNSUPPORTED: 'leave it out; README says what is supported',
 };

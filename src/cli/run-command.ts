@@ -9,13 +9,14 @@ import { type RunPorts, runJob } from './runner.ts';
 import { formatSummary, type RunSummary } from './summary.ts';
 
 export async function runCommand(path: string, run: RunArguments, ports: RunPorts): Promise<number> {
-  const { source, ...options } = await loadJob(path);
+  const { source, onExpired, ...options } = await loadJob(path);
   const { options: engineOptions, where } = withArguments(options, run);
   const outcome = await runJob(
     {
       title: `tidemark run ${path}: reads ${source.name}; ${where}`,
       source,
       options: engineOptions,
+      onExpired,
       limit: run.limit,
       crashAfter: run.crashAfter,
       end: undefined,

@@ -5,10 +5,11 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { CheckpointEngine } from '../engine/engine.ts';
 import type { EngineOptions } from '../engine/options.ts';
-import type { JobSource } from './job.ts';
+import type { ExpiredPolicy, JobSource } from './job.ts';
 import { errorLine, exitCodeOf, formatCount, printable, type Terminal } from './output.ts';
 import { Progress, type ProgressFacts } from './progress.ts';
 import { Pump } from './pump.ts';
+import { type SourceStart, startOf } from './source-start.ts';
 import { type FinalState, finalStates, StateDigest } from './state-digest.ts';
 import { onStop, type SignalHost } from './stop.ts';
 import { type RunSummary, summarize } from './summary.ts';
@@ -27,6 +28,7 @@ export interface RunPlan {
   readonly title: string;
   readonly source: JobSource;
   readonly options: EngineOptions;
+  readonly onExpired?: ExpiredPolicy | undefined;
   readonly limit: number | undefined;
   readonly crashAfter: number | undefined;
   /** Where the source ends, if that is known. */
@@ -87,7 +89,7 @@ class Run {
   readonly #ports: RunPorts;
   readonly #engine: RunnableEngine;
   readonly #stop: AbortController;
-  readonly #from: bigint | undefined;
+  #start: SourceStart;
   #pump: Pump | undefined;
   #frontier: bigint | undefined;
   #failure: Error | undefined;
@@ -97,7 +99,7 @@ class Run {
     this.#ports = ports;
     this.#engine = engine;
     this.#stop = stop;
-    this.#from = engine.position(plan.source.name);
+    this.#start = { from: engine.position(plan.source.name), skipped: undefined };
     engine.on('frontier', ({ source, offset }) => {
       if (source === plan.source.name) this.#frontier = offset;
     });
@@ -113,17 +115,19 @@ class Run {
   }
 
   async complete(): Promise<RunSummary> {
-    const { source, limit, crashAfter } = this.#plan;
+    const { source, limit, crashAfter, onExpired = 'fail' } = this.#plan;
+    const { signal } = this.#stop;
     const restored = this.#engine.receipt.streams;
+    this.#start = await startOf(source, { position: this.#start.from, policy: onExpired, signal });
     this.#say(restored);
     const pump = new Pump(
       {
         source,
-        from: this.#from,
+        from: this.#start.from,
         limit,
         crashAfter,
         reached: restored.length === 0 ? undefined : await this.#reached(),
-        signal: this.#stop.signal,
+        signal,
       },
       { push: (events) => this.#engine.push(events), crash: () => this.#ports.crash() },
     );
@@ -152,7 +156,8 @@ class Run {
       checkpointBytes: checkpoints.storedBytes,
       durable: checkpoints.durable,
       resumed: restored.length > 0,
-      resumedFrom: this.#from,
+      resumedFrom: this.#start.from,
+      skipped: this.#start.skipped,
       applied: events.applied,
       dropped: events.dropped,
       replayed: pump.replayed,
@@ -188,7 +193,7 @@ class Run {
     const { limit, unit } = this.#plan;
     const end = this.#plan.end === undefined ? limit : Math.min(this.#plan.end, limit ?? this.#plan.end);
     const position = pump.next ?? (end === undefined ? undefined : 0);
-    const frontier = this.#frontier ?? this.#from ?? 0n;
+    const frontier = this.#frontier ?? this.#start.from ?? 0n;
     return {
       events: pump.pushed,
       position: position === undefined ? undefined : Number(position),
@@ -206,8 +211,13 @@ class Run {
       stderr.write(`nothing to restore; reading ${name} from the start\n`);
       return;
     }
-    const where = this.#from === undefined ? 'the start' : `offset ${formatCount(this.#from)}`;
+    const { from, skipped } = this.#start;
+    const where = from === undefined ? 'the start' : `offset ${formatCount(from)}`;
     stderr.write(`restored ${formatCount(restored.length)} streams; reading ${name} on from ${where}\n`);
+    if (skipped !== undefined) {
+      const [first, last] = [skipped.from, skipped.to - 1n].map(formatCount);
+      stderr.write(`offsets ${first} to ${last} are skipped: ${name} no longer has them all\n`);
+    }
     for (const { stream, reason } of this.#engine.receipt.lost) {
       stderr.write(`stream ${printable(stream)} begins anew: ${reason}\n`);
     }
@@ -220,10 +230,11 @@ class Run {
   }
 
   #sayNothingToDo(): void {
+    const { from, skipped } = this.#start;
     const position =
-      this.#from === undefined
+      from === undefined || skipped !== undefined
         ? ''
-        : `: everything below offset ${formatCount(this.#from)} is applied and durable`;
+        : `: everything below offset ${formatCount(from)} is applied and durable`;
     this.#ports.terminal.stderr.write(`nothing to do${position}\n`);
   }
 }

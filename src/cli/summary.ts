@@ -12,6 +12,8 @@ export interface RunSummary {
   readonly resumed: boolean;
   /** The position that was read from. */
   readonly resumedFrom: string | null;
+  /** Offsets that this run passed over because the source no longer had them; `to` is the first that it read. */
+  readonly skipped: { readonly from: string; readonly to: string } | null;
   /** Events applied and duplicates dropped in this run. */
   readonly applied: number;
   readonly dropped: number;
@@ -34,6 +36,7 @@ export interface RunCounts {
   readonly durable: number;
   readonly resumed: boolean;
   readonly resumedFrom: bigint | undefined;
+  readonly skipped: { readonly from: bigint; readonly to: bigint } | undefined;
   readonly applied: number;
   readonly dropped: number;
   readonly replayed: number;
@@ -53,6 +56,10 @@ export function summarize(counts: RunCounts): RunSummary {
     durable: counts.durable,
     resumed: counts.resumed,
     resumedFrom: counts.resumedFrom === undefined ? null : String(counts.resumedFrom),
+    skipped:
+      counts.skipped === undefined
+        ? null
+        : { from: String(counts.skipped.from), to: String(counts.skipped.to) },
     applied: counts.applied,
     dropped: counts.dropped,
     replayed: counts.replayed,

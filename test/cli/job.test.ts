@@ -42,6 +42,8 @@ describe('defineJob', () => {
     [{ ...definition, source: { name: '', read: () => {} } }, 'non-empty string'],
     [{ ...definition, source: { name: 'n' } }, "the source 'n' needs a method read"],
     [{ source: definition.source }, 'needs operators'],
+    [{ ...definition, source: { ...definition.source, range: 7 } }, 'range'],
+    [{ ...definition, onExpired: 'latests' }, "'fail', 'earliest' or 'latest'"],
   ])('refuses %j', (wrong, message) => {
     expect(() => defineJob(wrong as unknown as JobDefinition)).toThrow(invalidJob(message));
   });

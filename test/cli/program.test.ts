@@ -85,6 +85,46 @@ describe('a job with a fault', () => {
   });
 });
 
+describe('a source that keeps only its newest events', () => {
+  const argv = [
+    'run',
+    'test/cli/jobs/retention-job.ts',
+    '--directory',
+    join(scratch.path, 'retention'),
+    '--json',
+  ];
+  const run = async (env: Record<string, string>): Promise<RunSummary | string> => {
+    const { code, stdout, stderr } = await runCommand(argv, env);
+    return code === 0 ? (parseLines<RunSummary>(stdout)[0] as RunSummary) : lastLine(stderr);
+  };
+
+  test('fails a run that comes too late, and is read on from where the job says', async () => {
+    expect(await run({ LATEST: '10' })).toMatchObject({ events: 10, skipped: null });
+    // What the next run is to read is there still.
+    expect(await run({ EARLIEST: '10', LATEST: '20' })).toMatchObject({ events: 20, skipped: null });
+    expect(await run({ EARLIEST: '50', LATEST: '60' })).toMatch(
+      /^tidemark: ERR_TIDEMARK_SOURCE_EXPIRED: .*begins at offset 50, but 20 is the next/,
+    );
+    expect(await run({ EARLIEST: '50', LATEST: '60', ON_EXPIRED: 'earliest' })).toMatchObject({
+      events: 30,
+      resumedFrom: '50',
+      skipped: { from: '20', to: '50' },
+    });
+    expect(await run({ EARLIEST: '90', LATEST: '99', ON_EXPIRED: 'latest' })).toMatchObject({
+      events: 30,
+      applied: 0,
+      resumedFrom: '99',
+      skipped: { from: '60', to: '99' },
+    });
+    // Nothing came since: where to go on is where the last event was, so the gap is found again.
+    expect(await run({ EARLIEST: '90', LATEST: '100', ON_EXPIRED: 'earliest' })).toMatchObject({
+      events: 40,
+      skipped: { from: '60', to: '90' },
+    });
+    expect(await run({ EARLIEST: '90', LATEST: '102' })).toMatchObject({ events: 42, skipped: null });
+  });
+});
+
 describe('a run that is told to stop', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)(
     '%s: final checkpoints, summary, exit 0; the next run goes on',
