@@ -54,10 +54,10 @@ function runOnce<Outcome>(request: RunRequest): Promise<Outcome> {
 }
 
 function resultOf({ each, subject, runs }: Entry, control: LoopDelay): Result {
-  const { events, payloadBytes } = each.plan;
+  const { payloadBytes } = each.plan;
   const fastest = runs.toSorted((a, b) => a.cost.wallMs - b.cost.wallMs)[0];
   if (fastest === undefined) throw new Error('nothing was measured');
-  const { cost, checkpoints, rssBytes } = fastest;
+  const { cost, events, checkpoints, durableBytes, rssBytes } = fastest;
   const perSecond = (count: number): string =>
     ((count / cost.wallMs) * 1e3).toLocaleString('en-US', { maximumFractionDigits: 0 });
   const { longest } = cost;
@@ -66,8 +66,13 @@ function resultOf({ each, subject, runs }: Entry, control: LoopDelay): Result {
     case: each.name,
     subject,
     bytesPerOp: payloadBytes,
-    ...summarize(runs.map((run) => (run.cost.wallMs * 1e6) / events)),
+    ...summarize(runs.map((run) => (run.cost.wallMs * 1e6) / run.events)),
     remarks: [
+      ...(each.eventsPerSecond === undefined
+        ? []
+        : [
+            `pushed at ${each.eventsPerSecond.toLocaleString('en-US')} events/s; ${perSecond((durableBytes ?? 0) / 1e6)} MB/s became durable`,
+          ]),
       `${perSecond(events)} events/s, ${perSecond(checkpoints)} checkpoints/s (${checkpoints.toLocaleString('en-US')}, as configured)`,
       `main thread: ${((cost.threadMs * 1e6) / events).toFixed(0)} ns/event, longest section ${longest.withoutGcMs.toFixed(2)} ms of processor time, ${longest.threadMs.toFixed(2)} with garbage collections, ${longest.wallMs.toFixed(2)} by the clock`,
       `event-loop delay: ${delayText(cost.delay)}; control ${delayText(control)}`,

@@ -1,5 +1,6 @@
 /** The cases of the engine suite: what is pushed, and how often a stream is checkpointed. */
 import type { LoadPlan } from './load.ts';
+import { LARGE_SLOT_BYTES } from './operators.ts';
 
 export interface EngineCase {
   readonly name: string;
@@ -7,8 +8,13 @@ export interface EngineCase {
   readonly everyEvents: number;
   /** Without checkpoints, only the engine's own cost of taking them is asked for. */
   readonly hasRivals: boolean;
+  /** Events are pushed at this rate; undefined: as fast as they are taken. */
+  readonly eventsPerSecond?: number;
+  /** What comes before the measurement, of a case that is about the time after the start. */
+  readonly warmUpEvents?: number;
 }
 
+const SAVED_BYTES_PER_SECOND = 200e6;
 /** More events than any stream gets. */
 const NEVER = Number.MAX_SAFE_INTEGER;
 
@@ -24,7 +30,25 @@ export function casesOf(isSmoke: boolean): EngineCase[] {
     { name: 'ingest/no-checkpoints', plan: slots, everyEvents: NEVER, hasRivals: false },
     { name: 'ingest/json', plan: json, everyEvents: 100, hasRivals: true },
     { name: 'ingest/large-state', plan: large, everyEvents: 50, hasRivals: true },
+    savesAt(SAVED_BYTES_PER_SECOND, large),
   ];
+}
+
+/** Slots of 64 KiB at a pace at which so many bytes a second are to become durable, for a few seconds. */
+function savesAt(bytesPerSecond: number, { kind, payloadBytes, ...large }: LoadPlan): EngineCase {
+  const everyEvents = 50;
+  const eventsPerSecond = Math.round((bytesPerSecond / LARGE_SLOT_BYTES) * everyEvents);
+  const streams = large.streams;
+  const events = large.streams < 1_000 ? large.events : 4 * eventsPerSecond;
+  return {
+    name: `saves/${bytesPerSecond / 1e6}MBps`,
+    plan: { kind, streams, events, payloadBytes },
+    everyEvents,
+    hasRivals: false,
+    eventsPerSecond,
+    // Every stream is known by then, and most are about to be saved for the first time.
+    warmUpEvents: streams * (everyEvents - 10),
+  };
 }
 
 export function findCase(name: string, isSmoke: boolean): EngineCase {

@@ -17,6 +17,8 @@ export interface EngineSubject {
 export interface Totals {
   readonly events: number;
   readonly checkpoints: number;
+  /** Bytes of checkpoints that became durable, of a subject that counts them. */
+  readonly durableBytes?: number;
 }
 
 export interface FoundState {

@@ -18,7 +18,11 @@ export async function openTidemark(each: EngineCase, directory: string): Promise
       if (events.dropped > 0) throw new Error(`${events.dropped} events were dropped`);
       if (checkpoints.durable === 0 || engine.position('bench') !== BigInt(each.plan.events))
         throw new Error(`the position of the source is ${engine.position('bench')}`);
-      return Promise.resolve({ events: events.applied, checkpoints: checkpoints.stored });
+      return Promise.resolve({
+        events: events.applied,
+        checkpoints: checkpoints.stored,
+        durableBytes: checkpoints.durableBytes,
+      });
     },
     async stateOf(stream) {
       const state = await engine.latest(stream);
