@@ -101,6 +101,7 @@ describe('npm run bench', () => {
       'ingest/no-checkpoints tidemark',
       ...subjects.map((subject) => `ingest/json ${subject}`),
       ...subjects.map((subject) => `ingest/large-state ${subject}`),
+      'saves/200MBps tidemark',
     ]);
   });
 
