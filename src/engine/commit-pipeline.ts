@@ -6,12 +6,17 @@
  * Streams that are over are forgotten in between: never while a commit is under way, which might bring a stream back,
  * nor a commit meanwhile, whose frames of a new stream of the name might be forgotten with the old one. Where both
  * wait they take turns, so that neither keeps the other waiting for ever.
+ *
+ * A store without room does not end this: the batch that it refuses is tried again (`PendingBatch`), and nothing else is
+ * committed before it. Who has waited for long is told so.
  */
 import type { Clock } from '../clock.ts';
+import { TidemarkError } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import type { CentralStore, IndexedStream, StoredFrame } from '../store/central-store.ts';
 import type { CheckpointStore } from '../store/contract.ts';
 import { computeFrontiers, type SourceProgress } from './frontiers.ts';
+import { PendingBatch } from './pending-batch.ts';
 
 /** Handing over a frame and settling it take the main thread about a microsecond. */
 const BATCH_FRAMES_MAX = 256;
@@ -46,11 +51,18 @@ export interface CommitPorts {
   readonly onForgotten: (streams: readonly IndexedStream[]) => void;
   readonly onFrontier: (source: string, offset: bigint) => void;
   readonly onError: (error: unknown) => void;
+  /** The store has no room; told once until it has. */
+  readonly onFull: () => void;
+  /** It has had none for `fullTimeoutMs`: who waits for something to become durable is to wait no longer. */
+  readonly onRefused: (error: TidemarkError) => void;
+  readonly fullTimeoutMs: number;
 }
 
 export class CommitPipeline {
-  committed: Map<string, bigint>;
+  committed: ReadonlyMap<string, bigint>;
   commits = 0;
+  /** Commits that the store had no room for. */
+  refused = 0;
   readonly #ports: CommitPorts;
   /** A commit is under way, or streams are being forgotten. */
   #isBusy = false;
@@ -58,13 +70,21 @@ export class CommitPipeline {
   #isStopped = false;
   #frontierTimer: NodeJS.Timeout | undefined;
   #pauseTimer: NodeJS.Timeout | undefined;
-  /** Commits begun, and when the last one was. */
+  /** What the store has refused, and gets again when the timer has run out, or at once if there is none. */
+  #again: PendingBatch | undefined;
+  #againTimer: NodeJS.Timeout | undefined;
+  #fullSince: number | undefined;
+  /** Batches taken, and when the last commit began. */
   #begun = 0;
   #begunAt = Number.NEGATIVE_INFINITY;
   /** Milliseconds that the last commit took. */
   #tookMs = 0;
-  /** Who waits until the commit of that number has ended. */
-  #waiters: { readonly commit: number; readonly resolve: () => void }[] = [];
+  /** Who waits until the batch of that number is durable. */
+  #waiters: {
+    readonly commit: number;
+    readonly resolve: () => void;
+    readonly reject: (error: Error) => void;
+  }[] = [];
 
   constructor(ports: CommitPorts, restored: ReadonlyMap<string, bigint>) {
     this.#ports = ports;
@@ -78,6 +98,10 @@ export class CommitPipeline {
    */
   kick(): void {
     if (this.#isBusy || this.#isStopped) return;
+    if (this.#again !== undefined) {
+      if (this.#againTimer === undefined || this.#ports.central.hasForgotten) this.#begin();
+      return;
+    }
     if (this.#ports.central.isIdle) {
       this.#frontierTimer ??= setTimeout(() => this.#commitLateFrontiers(), FRONTIER_DELAY_MS).unref();
       return;
@@ -102,13 +126,16 @@ export class CommitPipeline {
     if (!this.#isBusy && !this.#isStopped && !this.#ports.central.isIdle) this.#begin();
   }
 
-  /** Resolves once the frontiers that hold now are durable, or no commit will begin any more. */
+  /**
+   * Resolves once the frontiers that hold now are durable, or no commit will begin any more.
+   * @throws ERR_TIDEMARK_STORE_FULL
+   */
   commitFrontiers(): Promise<void> {
     if (this.#isStopped || !this.#hasNewFrontiers()) return Promise.resolve();
-    return new Promise((resolve) => {
-      // A commit under way carries the frontiers of when it began.
-      this.#waiters.push({ commit: this.#begun + 1, resolve });
-      if (!this.#isBusy) this.#begin();
+    return new Promise((resolve, reject) => {
+      // A batch under way carries the frontiers of when it was taken.
+      this.#waiters.push({ commit: this.#begun + 1, resolve, reject });
+      if (!this.#isBusy && this.#again === undefined) this.#begin();
     });
   }
 
@@ -139,26 +166,79 @@ export class CommitPipeline {
 
   #onForgotten(streams: readonly IndexedStream[]): void {
     this.#isBusy = false;
-    this.#ports.central.settleForgotten(streams);
-    this.#ports.onForgotten(streams);
+    const { central, onForgotten } = this.#ports;
+    central.settle(this.#again?.drop(streams) ?? []);
+    central.settleForgotten(streams);
+    onForgotten(streams);
     this.#goOn();
   }
 
   #commit(): void {
     this.#hasJustForgotten = false;
-    const { central, clock, memory, store, generation } = this.#ports;
+    const { clock, memory, store, generation } = this.#ports;
     this.#begunAt = clock.now();
-    const framesMax = this.#tookMs < SLOW_COMMIT_MS ? BATCH_FRAMES_MAX : SLOW_BATCH_FRAMES_MAX;
-    const { frames, through } = central.takeBatch({ frames: framesMax, bytes: BATCH_BYTES_MAX });
-    const frontiers = this.#frontiers();
-    this.#begun++;
+    const batch = this.#again ?? this.#takeBatch();
+    const frames = batch.part;
+    const frontiers = batch.isLastPart ? batch.frontiers : this.committed;
     const refs = frames.map((frame) => ({
       stream: frame.stream.name,
       sequence: frame.sequence,
       bytes: memory.u8.subarray(frame.address, frame.address + frame.bytes),
     }));
     const commit = settled(() => store.commit({ frames: refs, frontiers, generation }));
-    commit.then(() => this.#onCommitted(frames, through, frontiers), this.#onFailed);
+    const onDone = (): void => (batch.isLastPart ? this.#onCommitted(batch) : this.#onPartCommitted(batch));
+    commit.then(onDone, (error: unknown) => this.#onNotCommitted(batch, error));
+  }
+
+  #takeBatch(): PendingBatch {
+    const framesMax = this.#tookMs < SLOW_COMMIT_MS ? BATCH_FRAMES_MAX : SLOW_BATCH_FRAMES_MAX;
+    const limits = { frames: framesMax, bytes: BATCH_BYTES_MAX };
+    const { frames, through } = this.#ports.central.takeBatch(limits);
+    this.#begun++;
+    return new PendingBatch(frames, through, this.#frontiers());
+  }
+
+  #onNotCommitted(batch: PendingBatch, error: unknown): void {
+    if (!isFull(error)) {
+      this.#onFailed(error);
+      return;
+    }
+    this.#isBusy = false;
+    if (this.#isStopped) return;
+    this.refused++;
+    this.#again = batch;
+    const { clock, onFull, onRefused, fullTimeoutMs } = this.#ports;
+    const now = clock.now();
+    if (this.#fullSince === undefined) {
+      this.#fullSince = now;
+      onFull();
+    } else if (now - this.#fullSince >= fullTimeoutMs) {
+      this.#fullSince = now;
+      const reason = fullFor(fullTimeoutMs, error);
+      const waiters = this.#waiters;
+      this.#waiters = [];
+      for (const waiter of waiters) waiter.reject(reason);
+      onRefused(reason);
+    }
+    const pauseMs = batch.onRefused();
+    if (pauseMs > 0) this.#againTimer = setTimeout(() => this.#tryAgain(), pauseMs).unref();
+    this.#goOn();
+  }
+
+  #tryAgain(): void {
+    this.#againTimer = undefined;
+    if (!this.#isBusy && !this.#isStopped) this.#begin();
+  }
+
+  #onPartCommitted(batch: PendingBatch): void {
+    this.#isBusy = false;
+    this.commits++;
+    const frames = batch.part;
+    batch.onCommitted();
+    this.#ports.central.settle(frames);
+    // Of the places in the queue none is through before all are.
+    this.#ports.onDurable(frames, 0);
+    this.#goOn();
   }
 
   readonly #onFailed = (error: unknown): void => {
@@ -166,11 +246,14 @@ export class CommitPipeline {
     if (!this.#isStopped) this.#ports.onError(error);
   };
 
-  #onCommitted(frames: readonly StoredFrame[], through: number, frontiers: Map<string, bigint>): void {
+  #onCommitted(batch: PendingBatch): void {
     this.#isBusy = false;
+    this.#again = undefined;
+    this.#fullSince = undefined;
     this.#tookMs = this.#ports.clock.now() - this.#begunAt;
     this.commits++;
     const before = this.committed;
+    const { part: frames, through, frontiers } = batch;
     this.committed = frontiers;
     this.#ports.central.settle(frames);
     this.#ports.onDurable(frames, through);
@@ -183,7 +266,8 @@ export class CommitPipeline {
 
   #goOn(): void {
     this.kick();
-    if (!this.#isBusy && !this.#isStopped && this.#waiters.length > 0) this.#begin();
+    if (this.#isBusy || this.#isStopped || this.#again !== undefined) return;
+    if (this.#waiters.length > 0) this.#begin();
   }
 
   #commitLateFrontiers(): void {
@@ -194,8 +278,10 @@ export class CommitPipeline {
   #clearTimers(): void {
     clearTimeout(this.#frontierTimer);
     clearTimeout(this.#pauseTimer);
+    clearTimeout(this.#againTimer);
     this.#frontierTimer = undefined;
     this.#pauseTimer = undefined;
+    this.#againTimer = undefined;
   }
 
   #release(ended: number): void {
@@ -229,6 +315,19 @@ export class CommitPipeline {
     }
     return false;
   }
+}
+
+/** That there is no room now; there may be later. */
+function isFull(error: unknown): error is TidemarkError {
+  return error instanceof TidemarkError && error.code === 'ERR_TIDEMARK_STORE_FULL' && error.retryable;
+}
+
+function fullFor(ms: number, cause: TidemarkError): TidemarkError {
+  return new TidemarkError(
+    'ERR_TIDEMARK_STORE_FULL',
+    `the store has had no room for ${ms} ms: ${cause.message}`,
+    { cause, retryable: true },
+  );
 }
 
 /** What a call to the store comes to; one of the user's may throw at once, or return nothing. */

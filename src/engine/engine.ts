@@ -25,10 +25,12 @@ import { EngineState } from './engine-state.ts';
 import type { Event, PushOptions } from './event.ts';
 import { checkPushOptions } from './event-checks.ts';
 import { Forgets } from './forgets.ts';
-import { type CheckedBatch, Ingest, type Marks } from './ingest.ts';
+import { type CheckedBatch, Ingest } from './ingest.ts';
 import { MainLoop } from './main-loop.ts';
 import { type EngineEvents, type EngineMetrics, emitSafely, sumMetrics } from './metrics.ts';
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import type { Marks } from './queued-push.ts';
+import { refuseWaiters } from './refusals.ts';
 import type { Router } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
 import { prepare, type Startup, startShards, startTimedOut } from './startup.ts';
@@ -243,7 +245,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       durable: this.#reports.durable,
       memoryBytes: this.#memory.buffer.byteLength,
       frames: { count: this.#central.frameCount, bytes: this.#central.frameBytes },
-      commits: this.#commits?.commits ?? 0,
+      store: this.#commits ?? { commits: 0, refused: 0 },
     });
   }
 
@@ -321,9 +323,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     this.#watchdog?.stop();
     this.#commits?.stop();
     this.#ingest.failAll();
-    this.#durability.failAll(reason);
-    this.#requests.failAll(reason);
-    this.#forgets.failAll(reason);
+    for (const waits of [this.#durability, this.#requests, this.#forgets]) waits.failAll(reason);
     this.#readyWaiter?.reject(this.#state.rejection());
     void this.#release(false);
     if (this.listenerCount('error') > 0) emitSafely(this, 'error', this.#state.rejection());
@@ -347,6 +347,9 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       onForgotten: (streams) => this.#reports.onForgottenInStore(streams),
       onFrontier: (source, offset) => emitSafely(this, 'frontier', { source, offset }),
       onError: (error) => this.#fail(error),
+      onFull: () => emitSafely(this, 'pressure', { shard: undefined, what: 'store' }),
+      onRefused: (error) => refuseWaiters(error, this.#ingest, [this.#durability, this.#requests]),
+      fullTimeoutMs: this.#options.storeFullTimeoutMs,
     };
     return new CommitPipeline(ports, this.receipt.positions);
   }

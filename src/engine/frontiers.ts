@@ -40,6 +40,8 @@ export class SourceProgress {
   /** Events that wait to be accepted; while there are some, at most the offset of the first. */
   #waiting = 0;
   #waitingLow: U64 = 0n;
+  /** Of the last event that was accepted. */
+  #acceptedOffset: U64 | undefined;
 
   constructor(index: number, name: string, restored: bigint | undefined) {
     this.index = index;
@@ -69,7 +71,15 @@ export class SourceProgress {
     this.#waitingLow = offset;
   }
 
+  /** None of the events that wait will be accepted; they may come again. */
+  onRefused(): void {
+    this.#waiting = 0;
+    this.lastOffset = this.#acceptedOffset;
+    if (this.lastOffset === undefined) this.firstOffset = undefined;
+  }
+
   onPush(shard: number, offset: U64, nextOffset: U64): void {
+    this.#acceptedOffset = offset;
     const progress = this.#on(shard);
     if (progress.pushed === progress.read) progress.unreadLow = offset;
     progress.pushed++;

@@ -16,6 +16,7 @@ import type { Event } from './event.ts';
 import { nextOffsetOf, payloadBytes } from './event-checks.ts';
 import { copiesFrom } from './event-copies.ts';
 import type { SourceProgress } from './frontiers.ts';
+import type { Marks, QueuedPush, StreamRequest } from './queued-push.ts';
 import { type RoutedStream, type Router, shardOf } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
 
@@ -25,33 +26,6 @@ const BYTES_PER_TURN = 2 ** 20;
 const TURNS_AHEAD = 4;
 /** Done pushes that may stay in the queue. */
 const TRIM_MIN = 64;
-
-/** Points in streams, by the number of events pushed: what somebody waits for to become durable. */
-export type Marks = Map<RoutedStream, number>;
-
-interface QueuedPush {
-  /** The caller's own at first; once the push has to wait, a copy, with copies of all from `next` on. */
-  events: readonly Event[];
-  /**
-   * The stream of each event, as far as it was known when they were checked; once the push has to wait, of all from
-   * `next` on: the name may mean another stream when they are written.
-   */
-  streams: readonly (RoutedStream | undefined)[];
-  /** Present if somebody waits for durability; filled as the events are written. */
-  readonly marks: Marks | undefined;
-  /** Set for a request about one stream, which keeps its place among the events. */
-  readonly request: StreamRequest | undefined;
-  next: number;
-  /** Its events from `next` on are noted as waiting. */
-  isAnnounced: boolean;
-  readonly resolve: () => void;
-  readonly reject: (accepted: number) => void;
-}
-
-interface StreamRequest {
-  readonly kind: typeof RECORD.checkpointStream | typeof RECORD.forgetStream;
-  readonly stream: RoutedStream;
-}
 
 /** Events that have passed the checks. */
 export interface CheckedBatch {
@@ -148,6 +122,18 @@ export class Ingest {
     for (const push of queue) push.reject(push.next);
   }
 
+  /**
+   * What waits for room is not accepted, and the same events may be pushed again. Requests stay: they are no events, and
+   * what they ask for is under way.
+   */
+  refuseAll(reason: (accepted: number) => Error): void {
+    const waiting = this.#queue.slice(this.#first);
+    this.#queue = waiting.filter(({ request }) => request !== undefined);
+    this.#first = 0;
+    for (const source of this.#ports.router.sources()) source.onRefused();
+    for (const push of waiting) if (push.request === undefined) push.reject(push.next, reason);
+  }
+
   #enqueue(
     push: Pick<QueuedPush, 'events' | 'streams' | 'marks' | 'request'>,
     onReject: (accepted: number) => Error,
@@ -158,7 +144,7 @@ export class Ingest {
         next: 0,
         isAnnounced: false,
         resolve,
-        reject: (accepted) => reject(onReject(accepted)),
+        reject: (accepted, reason = onReject) => reject(reason(accepted)),
       };
       this.#queue.push(queued);
       if (this.#queue.length === this.#first + 1) this.resume();

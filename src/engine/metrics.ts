@@ -15,8 +15,8 @@ export interface EngineEvents {
   durable: [CheckpointEvent];
   /** Everything of `source` below `offset` is durable: what may be committed back to the source. */
   frontier: [{ readonly source: string; readonly offset: bigint }];
-  /** A push begins to wait for a shard's ring, or a shard asks for memory. */
-  pressure: [{ readonly shard: number; readonly what: 'ring' | 'memory' }];
+  /** A push begins to wait for a shard's ring, a shard asks for memory, or the store begins to have no room: of no shard. */
+  pressure: [{ readonly shard: number | undefined; readonly what: 'ring' | 'memory' | 'store' }];
   /** The engine has failed. Does not throw without a listener. */
   error: [Error];
 }
@@ -67,7 +67,8 @@ export interface EngineMetrics {
     readonly frames: number;
     readonly frameBytes: number;
   };
-  readonly store: { readonly commits: number };
+  /** Commits that became durable, and attempts at one for which the store had no room. */
+  readonly store: { readonly commits: number; readonly refused: number };
 }
 
 export function sumMetrics(facts: {
@@ -79,7 +80,7 @@ export function sumMetrics(facts: {
   durable: { count: number; bytes: number };
   memoryBytes: number;
   frames: { count: number; bytes: number };
-  commits: number;
+  store: { readonly commits: number; readonly refused: number };
 }): EngineMetrics {
   const sum = (of: (shard: ShardMetrics) => number): number =>
     facts.shards.reduce((total, shard) => total + of(shard), 0);
@@ -105,6 +106,6 @@ export function sumMetrics(facts: {
       frames: facts.frames.count,
       frameBytes: facts.frames.bytes,
     },
-    store: { commits: facts.commits },
+    store: { commits: facts.store.commits, refused: facts.store.refused },
   };
 }

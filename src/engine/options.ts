@@ -46,6 +46,11 @@ export interface EngineOptions {
   readonly operatorTimeoutMs?: number | undefined;
   /** How long the store may take to open, in milliseconds. Default 120,000. */
   readonly storeTimeoutMs?: number | undefined;
+  /**
+   * How long those who wait for durability, or for room that only durability can make, wait for a store that is full;
+   * then they are rejected with ERR_TIDEMARK_STORE_FULL, and the engine goes on. Milliseconds. Default 30,000.
+   */
+  readonly storeFullTimeoutMs?: number | undefined;
   /** How long the shards may take to load the operators and to restore, in milliseconds. Default 120,000. */
   readonly startTimeoutMs?: number | undefined;
   /** Folder of the worker entry files, for bundlers that lose them. Default: beside this package. */
@@ -67,6 +72,7 @@ export interface ResolvedOptions {
   readonly maxSources: number;
   readonly operatorTimeoutMs: number;
   readonly storeTimeoutMs: number;
+  readonly storeFullTimeoutMs: number;
   readonly startTimeoutMs: number;
   readonly workersUrl: URL | undefined;
 }
@@ -93,6 +99,7 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set([
   'maxSources',
   'operatorTimeoutMs',
   'storeTimeoutMs',
+  'storeFullTimeoutMs',
   'startTimeoutMs',
   'workersUrl',
 ]);
@@ -157,6 +164,7 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     maxSources: integer('maxSources', options.maxSources ?? 4_096, 1, 2 ** 20),
     operatorTimeoutMs: integer('operatorTimeoutMs', options.operatorTimeoutMs ?? 60_000, 1, 2 ** 31 - 1),
     storeTimeoutMs: integer('storeTimeoutMs', options.storeTimeoutMs ?? 120_000, 1, 2 ** 31 - 1),
+    storeFullTimeoutMs: integer('storeFullTimeoutMs', options.storeFullTimeoutMs ?? 30_000, 1, 2 ** 31 - 1),
     startTimeoutMs: integer('startTimeoutMs', options.startTimeoutMs ?? 120_000, 1, 2 ** 31 - 1),
     workersUrl: resolveWorkersUrl(options.workersUrl),
   };

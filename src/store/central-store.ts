@@ -214,7 +214,7 @@ export class CentralStore {
     this.#forgotten.add(stream);
   }
 
-  /** The next streams for the durable store to forget, at most so many; none may have a frame that is being written. */
+  /** The next streams for the durable store to forget, at most so many; nothing of theirs may be under way to it. */
   takeForgotten(most: number): IndexedStream[] {
     const streams: IndexedStream[] = [];
     for (const stream of this.#forgotten) {

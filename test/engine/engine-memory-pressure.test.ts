@@ -117,10 +117,10 @@ describe('states that do not fit', () => {
 });
 
 describe('checkpoints that do not fit on the disk', () => {
-  test('fail the engine as store full, and all that was durable is there on reopening', async () => {
+  test('are refused as store full, and all that was durable is there on reopening', async () => {
     const directory = await newDirectory();
     const roomy = { ...TIGHT, memory: { bytes: 2 ** 24, ringBytes: 2 ** 12 } };
-    const full = { ...roomy, directory, retain: { diskBytes: 2 ** 20 } };
+    const full = { ...roomy, directory, retain: { diskBytes: 2 ** 20 }, storeFullTimeoutMs: 200 };
     const engine = await openEngine(full);
     const durable: string[] = [];
     const pushed = (async () => {

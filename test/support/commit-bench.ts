@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, vi } from 'vitest';
 import { CommitPipeline } from '../../src/engine/commit-pipeline.ts';
 import { SourceProgress } from '../../src/engine/frontiers.ts';
+import type { TidemarkError } from '../../src/error.ts';
 import { EngineMemory } from '../../src/memory/engine-memory.ts';
 import { CentralStore, IndexedStream, StoredFrame } from '../../src/store/central-store.ts';
 import type { CheckpointStore, CommitBatch } from '../../src/store/contract.ts';
@@ -12,6 +13,8 @@ interface Held {
   readonly fail: (error: unknown) => Promise<void>;
 }
 
+/** How long the store may be full. */
+export const FULL_TIMEOUT_MS = 5_000;
 /** More than the delay after which late frontiers are committed. */
 export const LATER_MS = 1_000;
 
@@ -61,6 +64,9 @@ export class CommitBench {
   readonly forgotten: string[][] = [];
   readonly frontiers: (readonly [string, bigint])[] = [];
   readonly errors: unknown[] = [];
+  /** How often it was told that the store is full, and of the waits that end by it. */
+  fullTold = 0;
+  readonly refusals: TidemarkError[] = [];
   nowMs = 0;
   /** Commits begin at once. */
   isAwaited = true;
@@ -89,6 +95,11 @@ export class CommitBench {
         onForgotten: (streams) => void this.forgotten.push(streams.map(({ name }) => name)),
         onFrontier: (source, offset) => void this.frontiers.push([source, offset]),
         onError: (error) => void this.errors.push(error),
+        onFull: () => {
+          this.fullTold++;
+        },
+        onRefused: (error) => void this.refusals.push(error),
+        fullTimeoutMs: FULL_TIMEOUT_MS,
       },
       restored,
     );

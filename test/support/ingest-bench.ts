@@ -1,6 +1,7 @@
 /** An ingest over the rings of shards that have no thread: the test reads the records itself. */
 import type { Event } from '../../src/engine/event.ts';
-import { Ingest, type Marks } from '../../src/engine/ingest.ts';
+import { Ingest } from '../../src/engine/ingest.ts';
+import type { Marks } from '../../src/engine/queued-push.ts';
 import { type RoutedStream, Router } from '../../src/engine/router.ts';
 import { ShardHandle } from '../../src/engine/shard-handle.ts';
 import { EngineMemory } from '../../src/memory/engine-memory.ts';

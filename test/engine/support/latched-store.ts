@@ -166,7 +166,11 @@ export class LatchedStore implements CheckpointStore {
         apply();
         resolve();
       };
-      hold({ settle, fail: reject });
+      const fail = (error: unknown): void => {
+        underWay[kind]--;
+        reject(error as Error);
+      };
+      hold({ settle, fail });
     });
   }
 
