@@ -6,8 +6,9 @@
  * sequence. Owned by the thread that writes the log (or by one inspection).
  */
 import { EntryRows, type NewestEntry, NONE, ROW } from './entry-rows.ts';
-import { INDEX_ENTRY, INDEX_ENTRY_BYTES, readIndexEntry, type StoredEntries } from './index-entry.ts';
+import { INDEX_ENTRY, readIndexEntry, type StoredStreams } from './index-entry.ts';
 import { RECORD_ALIGN } from './layout.ts';
+import { NO_NUMBER, StreamNames } from './stream-names.ts';
 
 export interface CheckpointLocation {
   readonly sequence: bigint;
@@ -42,23 +43,23 @@ export class CheckpointIndex {
   newestWeight = 0;
   /** Grows whenever a record dies, so that "nothing has become free since" can be told. */
   deaths = 0;
-  /** Numbers of the streams that have entries. */
-  private readonly numbers = new Map<string, number>();
+  /** Of the streams that have entries. */
+  private readonly names: StreamNames;
   /** The newest entry of each stream, by number. */
   private heads = new Int32Array(INITIAL_STREAMS).fill(NONE);
-  private readonly freeNumbers: number[] = [];
   /** Bytes of the records in each segment. */
   private readonly bySegment = new Map<number, { bytes: number }>();
   private readonly rows = new EntryRows();
 
-  /** `weigh` is given the bytes of a record. */
-  constructor(perStream: number, weigh: (recordBytes: number) => number = (bytes) => bytes) {
+  /** `weigh` is given the bytes of a record. `seed` is what nobody who names streams knows. */
+  constructor(perStream: number, weigh: (recordBytes: number) => number = (bytes) => bytes, seed = 0) {
     this.perStream = perStream;
     this.weigh = weigh;
+    this.names = new StreamNames(seed);
   }
 
-  streams(): IterableIterator<string> {
-    return this.numbers.keys();
+  *streams(): Generator<string, void> {
+    for (const number of this.numbers()) yield this.names.name(number);
   }
 
   get streamCount(): number {
@@ -66,7 +67,7 @@ export class CheckpointIndex {
   }
 
   has(stream: string): boolean {
-    return this.numbers.has(stream);
+    return this.names.find(stream) !== NO_NUMBER;
   }
 
   /** Bytes of the records that live in `segment`. */
@@ -76,7 +77,10 @@ export class CheckpointIndex {
 
   /** Adds an entry in its place, in place of one of the same sequence that is not of a later origin. */
   add(stream: string, entry: CheckpointLocation): void {
-    const number = this.numberOf(stream);
+    this.addTo(this.withHead(this.names.take(stream)), entry);
+  }
+
+  private addTo(number: number, entry: CheckpointLocation): void {
     const head = this.heads[number] as number;
     let before = NONE;
     let at = head;
@@ -105,33 +109,27 @@ export class CheckpointIndex {
     this.trim(this.heads[number] as number);
   }
 
-  /** Adds what the INDEX record of `segment` lists of all streams: at most `entriesMax` entries. */
-  load(
-    segment: number,
-    entriesMax: number,
-    visitStreams: (visit: (stream: string, stored: StoredEntries) => void) => void,
-  ): void {
+  /** Adds what the INDEX record of `segment` lists. */
+  load(segment: number, stored: StoredStreams): void {
     let bytes = 0;
-    this.rows.reserve(entriesMax);
-    visitStreams((stream, stored) => {
-      bytes += this.loadStream(stream, segment, stored);
-    });
+    this.rows.reserve(stored.entriesMax);
+    while (stored.next()) if (stored.entryCount > 0) bytes += this.loadStream(segment, stored);
     this.liveBytes += bytes;
     this.addBytes(segment, bytes);
   }
 
   /** Returns the bytes of the records that it has not accounted for. */
-  private loadStream(stream: string, segment: number, stored: StoredEntries): number {
-    const { view, start, count } = stored;
-    if (count === 0) return 0;
-    const number = this.numberOf(stream);
+  private loadStream(segment: number, stored: StoredStreams): number {
+    const { view, entryCount: count } = stored;
+    const number = this.withHead(this.names.takeBytes(stored.bytes, stored.nameStart, stored.nameEnd));
     const head = this.heads[number] as number;
-    const oldest = start + INDEX_ENTRY_BYTES * (count - 1) + INDEX_ENTRY.sequence;
+    const oldest = stored.entryAt(count - 1) + INDEX_ENTRY.sequence;
     if (
       head !== NONE &&
       !this.rows.isNewer(view.getUint32(oldest + 4, true), view.getUint32(oldest, true), head)
     ) {
-      for (let i = count - 1; i >= 0; i--) this.add(stream, readIndexEntry(stored, segment, i));
+      for (let i = count - 1; i >= 0; i--)
+        this.addTo(number, readIndexEntry(view, stored.entryAt(i), segment));
       return 0;
     }
     // Nearly always they are newer than what earlier segments had, and go in front of it.
@@ -139,7 +137,7 @@ export class CheckpointIndex {
     let bytes = 0;
     for (let i = count - 1; i >= 0; i--) {
       const slot = this.rows.take();
-      this.rows.copy(slot, segment, view, start + INDEX_ENTRY_BYTES * i);
+      this.rows.copy(slot, segment, view, stored.entryAt(i));
       this.rows.link(slot, newest);
       newest = slot;
       bytes += this.rows.footprint(slot);
@@ -193,12 +191,12 @@ export class CheckpointIndex {
 
   /** The entries in `segment` by stream, from the newest to the oldest of each. Looks at every stream. */
   *streamsIn(segment: number): Generator<{ stream: string; entries: CheckpointLocation[] }> {
-    for (const [stream, number] of this.numbers) {
+    for (const number of this.numbers()) {
       const entries: CheckpointLocation[] = [];
       for (let at = this.heads[number] as number; at !== NONE; at = this.rows.next(at)) {
         if (this.rows.column(at, ROW.segment) === segment) entries.push(this.rows.read(at));
       }
-      if (entries.length > 0) yield { stream, entries };
+      if (entries.length > 0) yield { stream: this.names.name(number), entries };
     }
   }
 
@@ -227,20 +225,20 @@ export class CheckpointIndex {
     }
   }
 
-  /** The sum over the entries in `segment` of what `weigh` gives for the names of their streams. */
-  sumIn(segment: number, weigh: (stream: string) => number): number {
+  /** The sum over the entries in `segment` of what `weigh` gives for the bytes of their streams' names. */
+  sumIn(segment: number, weigh: (nameBytes: number) => number): number {
     let sum = 0;
-    for (const [stream, number] of this.numbers) {
+    for (const number of this.numbers()) {
       for (let at = this.heads[number] as number; at !== NONE; at = this.rows.next(at)) {
-        if (this.rows.column(at, ROW.segment) === segment) sum += weigh(stream);
+        if (this.rows.column(at, ROW.segment) === segment) sum += weigh(this.names.byteLength(number));
       }
     }
     return sum;
   }
 
   private removeWhere(stream: string, matches: (slot: number) => boolean): void {
-    const number = this.numbers.get(stream);
-    if (number === undefined) return;
+    const number = this.names.find(stream);
+    if (number === NO_NUMBER) return;
     let head = this.heads[number] as number;
     let before = NONE;
     for (let at = head; at !== NONE; ) {
@@ -262,8 +260,7 @@ export class CheckpointIndex {
     }
     this.heads[number] = head;
     if (head !== NONE) return;
-    this.numbers.delete(stream);
-    this.freeNumbers.push(number);
+    this.names.remove(number);
   }
 
   /** Gives up what is behind the `perStream` newest of a list. */
@@ -298,12 +295,8 @@ export class CheckpointIndex {
     else sum.bytes += bytes;
   }
 
-  /** The number of a stream, a new one if need be. */
-  private numberOf(stream: string): number {
-    const known = this.numbers.get(stream);
-    if (known !== undefined) return known;
-    const number = this.freeNumbers.pop() ?? this.numbers.size;
-    this.numbers.set(stream, number);
+  /** The same number, which may be new; then its stream has no entries. */
+  private withHead(number: number): number {
     if (number >= this.heads.length) {
       const heads = new Int32Array(2 * this.heads.length).fill(NONE);
       heads.set(this.heads);
@@ -312,8 +305,12 @@ export class CheckpointIndex {
     return number;
   }
 
+  private *numbers(): Generator<number, void> {
+    for (let number = 0; number < this.names.numbersEnd; number++) if (this.names.has(number)) yield number;
+  }
+
   private headOf(stream: string): number {
-    const number = this.numbers.get(stream);
-    return number === undefined ? NONE : (this.heads[number] as number);
+    const number = this.names.find(stream);
+    return number === NO_NUMBER ? NONE : (this.heads[number] as number);
   }
 }

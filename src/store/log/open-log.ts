@@ -15,14 +15,20 @@ import {
   readDirectory,
   type SegmentOnDisk,
 } from './directory.ts';
-import { HEADER_COPY_BYTES, HEADER_REGION_BYTES, parseSegmentFileName, SUPERBLOCK_BYTES } from './layout.ts';
+import {
+  HEADER_COPY_BYTES,
+  HEADER_REGION_BYTES,
+  parseSegmentFileName,
+  SUPERBLOCK_BYTES,
+  viewOf,
+} from './layout.ts';
 import type { DirectoryLock } from './lock.ts';
 import { LogStore } from './log-store.ts';
 import { LogWriter } from './log-writer.ts';
 import { type LogLimits, type LogOptions, type LogPorts, logLimits } from './options.ts';
 import { type RecoveredLog, recoverLog } from './recover.ts';
 import { encodeSegmentHeader } from './segment-header.ts';
-import { indexFrameBytesMax } from './segment-index.ts';
+import { indexEntryBytesMax } from './segment-index.ts';
 import { type Segment, Segments } from './segments.ts';
 import type { Superblock } from './superblock.ts';
 import { createSuperblock, writeSuperblockSlot } from './superblock-file.ts';
@@ -90,8 +96,10 @@ function begin({ ports, limits, directory }: Opening): void {
 function resume(opening: Opening, onDisk: DirectoryOnDisk, lock: DirectoryLock): OpenedLog {
   const { ports, limits, directory } = opening;
   const { fileSystem, clock } = ports;
-  const newIndex = (): CheckpointIndex =>
-    new CheckpointIndex(limits.perStream, (bytes) => carriedWeight(bytes, limits.segmentBytes));
+  // Random, and nobody who only names streams knows it.
+  const seed = viewOf(onDisk.directoryId).getInt32(0, true);
+  const weigh = (bytes: number): number => carriedWeight(bytes, limits.segmentBytes);
+  const newIndex = (): CheckpointIndex => new CheckpointIndex(limits.perStream, weigh, seed);
   const recovered = recoverLog({ fileSystem, onDisk, newIndex, depth: 'indexed' });
   const { index } = recovered;
   makeDurable(opening, recovered);
@@ -220,7 +228,7 @@ function repair({ ports, directory }: Opening, onDisk: DirectoryOnDisk, recovere
 
 /** What the index of the head takes at most for what is in it already. */
 function headIndexBytes({ index, live, headTombstones }: RecoveredLog): number {
-  let bytes = index.sumIn(live.at(-1)?.id ?? -1, indexFrameBytesMax);
+  let bytes = index.sumIn(live.at(-1)?.id ?? -1, indexEntryBytesMax);
   for (const tombstone of headTombstones) bytes += tombstoneBytesMax(tombstone);
   return bytes;
 }

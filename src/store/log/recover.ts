@@ -237,7 +237,7 @@ class Recovery {
     this.appendAt = this.appendAt === undefined ? undefined : found.end;
     // What lives in the segment came after them, and would be pushed out by what they remove.
     for (const tombstone of tombstones) this.remove(tombstone);
-    this.index.load(segment.id, found.entriesMax, found.visitStreams);
+    this.index.load(segment.id, found.streams);
   }
 
   private remove(tombstone: Tombstone): void {

@@ -17,7 +17,7 @@ import {
   writeText,
   writeTombstones,
 } from './commit-record.ts';
-import { INDEX_ENTRY_BYTES, type StoredEntries, writeIndexEntry } from './index-entry.ts';
+import { INDEX_ENTRY_BYTES, StoredStreams, writeIndexEntry } from './index-entry.ts';
 import { kernelXxh64 } from './kernel-buffer.ts';
 import {
   alignUp,
@@ -67,10 +67,8 @@ export interface SegmentIndexToWrite extends SegmentIndex {
 
 export interface FoundSegmentIndex extends SegmentIndex {
   readonly generation: number;
-  /** At most so many entries. */
-  readonly entriesMax: number;
-  /** Calls back for every stream; to be called once, before the reader is used for anything else. */
-  readonly visitStreams: (visit: (stream: string, entries: StoredEntries) => void) => void;
+  /** To be gone through once, before the reader is used for anything else. */
+  readonly streams: StoredStreams;
 }
 
 const AT = {
@@ -94,7 +92,12 @@ export const SEGMENT_INDEX_FIXED_BYTES: number = alignUp(
 
 /** At most what the index of a segment grows by with a frame of `stream`. */
 export function indexFrameBytesMax(stream: string): number {
-  return INDEX_ENTRY_BYTES + 8 + 3 * stream.length;
+  return indexEntryBytesMax(3 * stream.length);
+}
+
+/** The same where the bytes of the name's UTF-8 are known. */
+export function indexEntryBytesMax(nameBytes: number): number {
+  return INDEX_ENTRY_BYTES + 8 + nameBytes;
 }
 
 /** The record, as whole sectors. */
@@ -162,10 +165,7 @@ export function readSegmentIndex(
   return { ...readIndex(payload, view), generation: header.generation };
 }
 
-function readIndex(
-  payload: Uint8Array,
-  view: DataView,
-): SegmentIndex & Pick<FoundSegmentIndex, 'entriesMax' | 'visitStreams'> {
+function readIndex(payload: Uint8Array, view: DataView): SegmentIndex & Pick<FoundSegmentIndex, 'streams'> {
   const cursor = new ByteCursor({
     bytes: payload,
     start: FIXED_BYTES,
@@ -175,17 +175,6 @@ function readIndex(
   const frontiers = readFrontiers(cursor, view.getUint32(AT.frontiers, true));
   const tombstones = readTombstones(cursor, view, view.getUint32(AT.tombstones, true));
   const streams = view.getUint32(AT.streams, true);
-  const visitStreams: FoundSegmentIndex['visitStreams'] = (visit) => {
-    const names = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
-    for (let i = 0; i < streams; i++) {
-      const count = cursor.u32('a count');
-      const length = cursor.u32('the length of a name');
-      const name = cursor.take(length, 'a name');
-      // The checksum was right, so it is the UTF-8 that was written; this makes a flat string, quick to look up.
-      const stream = names.toString('utf8', name, name + length);
-      visit(stream, { view, start: cursor.take(INDEX_ENTRY_BYTES * count, 'entries'), count });
-    }
-  };
   return {
     lastCommit: getCounter(view, AT.lastCommit),
     end: getCounter(view, AT.end),
@@ -194,7 +183,6 @@ function readIndex(
     carryCommit: getCounter(view, AT.carryCommit),
     frontiers,
     tombstones,
-    entriesMax: Math.floor(cursor.left() / INDEX_ENTRY_BYTES),
-    visitStreams,
+    streams: new StoredStreams(payload, view, { start: cursor.at, streams }),
   };
 }
