@@ -1,6 +1,8 @@
 /** The log on the calling thread, which does between commits what the store writer does there. */
+import { TargetMemory } from '../../src/store/log/frame-copies.ts';
 import { nodePorts } from '../../src/store/log/node-ports.ts';
-import { openLog } from '../../src/store/log/open-log.ts';
+import { findLog, openLog } from '../../src/store/log/open-log.ts';
+import { NameReader } from '../../src/store/log/packed-names.ts';
 import { logOptionsOf } from './log-options.ts';
 import type { StoreSubjectModule } from './subject.ts';
 
@@ -23,18 +25,13 @@ export const tidemarkInThread: StoreSubjectModule = {
     });
   },
   recover({ plan, directory, target }) {
-    const { store } = openLog(nodePorts, directory, logOptionsOf(plan));
-    const wanted = Array.from(store.streams(), (stream) => {
-      const place = store.newest(stream) ?? fail(stream);
-      return { place, target: target.place(stream, place.length) };
-    });
-    store.copyFrames(wanted, (_, error) => {
-      throw error;
-    });
+    const log = findLog(nodePorts, directory, logOptionsOf(plan));
+    const { names, byteLengths } = log.newest.columns();
+    const reader = new NameReader(names);
+    const addresses = byteLengths.map((bytes) => target.place(reader.next(), bytes).byteOffset);
+    if (!log.copy(0, { memory: new TargetMemory(target.memory.memory), addresses }))
+      throw new Error('a checkpoint is damaged');
+    log.finish();
     return Promise.resolve();
   },
 };
-
-function fail(stream: string): never {
-  throw new Error(`the log has no checkpoint of ${stream}`);
-}

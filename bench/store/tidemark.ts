@@ -3,7 +3,7 @@ import { MessageChannel } from 'node:worker_threads';
 import { TaskThread } from '../../src/engine/thread.ts';
 import { workerFile } from '../../src/engine/worker-files.ts';
 import type { EngineMemory } from '../../src/memory/engine-memory.ts';
-import { restoreCheckpoints } from '../../src/recovery/restore.ts';
+import { openRestored } from '../../src/recovery/restore.ts';
 import { LogStoreClient } from '../../src/store/log/log-store-client.ts';
 import type { StoreWriterTask } from '../../src/store/log/writer-protocol.ts';
 import type { StoreCase } from './cases.ts';
@@ -33,8 +33,8 @@ export const tidemark: StoreSubjectModule = {
   },
   async recover({ plan, directory, target }) {
     const { client } = start(plan, directory, target.memory);
-    const contents = await client.open();
-    const restored = await restoreCheckpoints(target.memory, target.arenas(), { contents, shardOf: () => 0 });
+    const heaps = { memory: target.memory, arenas: target.arenas(), shardOf: () => 0 };
+    const restored = await openRestored(heaps, client);
     for (const { stream, address, bytes } of restored.placed) target.frames.push({ stream, address, bytes });
   },
 };

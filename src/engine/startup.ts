@@ -4,7 +4,12 @@ import { EngineMemory } from '../memory/engine-memory.ts';
 import { type ArenaLayout, planArenas } from '../memory/layout.ts';
 import { checkContents } from '../recovery/contents.ts';
 import type { RecoveryReceipt } from '../recovery/receipt.ts';
-import { type PlacedCheckpoint, type Restored, restoreCheckpoints } from '../recovery/restore.ts';
+import {
+  openRestored,
+  type PlacedCheckpoint,
+  type Restored,
+  restoreCheckpoints,
+} from '../recovery/restore.ts';
 import { StoredFrame } from '../store/central-store.ts';
 import { withDeadline } from './deadline.ts';
 import { asStoreError } from './engine-state.ts';
@@ -104,12 +109,12 @@ async function restore(
       receipt: { generation: 1n, streams: [], lost: [], positions: new Map() },
     };
   }
-  const opening = connection.store.open();
-  const contents = checkContents(await withDeadline(opening, timeoutMs, () => storeTimedOut(timeoutMs)));
-  return restoreCheckpoints(memory, arenas, {
-    contents,
-    shardOf: (stream) => shardOf(stream, arenas.length),
-  });
+  const heaps = { memory, arenas, shardOf: (stream: string) => shardOf(stream, arenas.length) };
+  const late = (): Error => storeTimedOut(timeoutMs);
+  const { store, restoring } = connection;
+  if (restoring !== undefined) return withDeadline(openRestored(heaps, restoring), timeoutMs, late);
+  const contents = checkContents(await withDeadline(store.open(), timeoutMs, late));
+  return restoreCheckpoints(heaps, contents);
 }
 
 /** Streams get their numbers on a shard in the order of these calls, which the shard restores them in. */

@@ -2,6 +2,7 @@
 import { MessageChannel } from 'node:worker_threads';
 import { TidemarkError } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
+import type { RestoringStore } from '../recovery/restore.ts';
 import type { CheckpointStore } from '../store/contract.ts';
 import { LogStoreClient } from '../store/log/log-store-client.ts';
 import type { ResolvedOptions } from './options.ts';
@@ -10,6 +11,8 @@ import { workerFile } from './worker-files.ts';
 
 export interface StoreConnection {
   readonly store: CheckpointStore;
+  /** The same store, if it can be opened so. */
+  readonly restoring?: RestoringStore;
   /** Ends what `close` of the store left running. */
   release(): Promise<void>;
 }
@@ -37,7 +40,7 @@ export function connectStore(options: ResolvedOptions, memory: EngineMemory): St
     () => client.fail(writerExited(new Error('its task returned'))),
     (cause: unknown) => client.fail(writerExited(cause)),
   );
-  return { store: client, release: () => thread.destroy() };
+  return { store: client, restoring: client, release: () => thread.destroy() };
 }
 
 function writerExited(cause: unknown): TidemarkError {

@@ -12,6 +12,8 @@ interface KernelExports {
   copy(to: number, from: number, length: number): void;
   checksum(out: number, start: number, length: number): void;
   sealHeaders(headers: number, count: number, sums: number): void;
+  isRecord(record: number, length: number): number;
+  isFrame(frame: number, length: number): number;
   seal(frame: number, bodyBytes: number, extensionBytes: number): void;
   encode(frame: number, image: number, bodyBytes: number, extensionBytes: number, createdAtMs: number): void;
 }
@@ -25,6 +27,10 @@ export class Kernel {
   readonly checksum: KernelExports['checksum'];
   /** Ends headers of 64 bytes with their checksums, and stores these once more, one behind the other, at `sums`. */
   readonly sealHeaders: KernelExports['sealHeaders'];
+  /** Not 0: a FRAME record of the log with a frame of so many bytes, whose checksums are right and belong together. */
+  readonly isRecord: KernelExports['isRecord'];
+  /** Not 0: the range ends with the footer of a frame, whose checksum is right. What is before it is not looked at. */
+  readonly isFrame: KernelExports['isFrame'];
   /** Writes the footer behind the body and the extension that begin at `frame`. */
   readonly seal: KernelExports['seal'];
   /** Sets the time of creation (whole milliseconds) in an image and makes a frame of it: the copy and the footer. */
@@ -52,6 +58,8 @@ export class Kernel {
     this.copy = kernel.copy;
     this.checksum = kernel.checksum;
     this.sealHeaders = kernel.sealHeaders;
+    this.isRecord = kernel.isRecord;
+    this.isFrame = kernel.isFrame;
     this.seal = kernel.seal;
     this.encode = kernel.encode;
     this.verify = kernel.verify;

@@ -1,7 +1,7 @@
 /**
  * From what a store holds to what the shards start with: every stream's newest good checkpoint gets a
- * place in the heap of the shard that owns the stream, and the store copies it there. The shards do the
- * rest on their own threads; no state is decoded here.
+ * place in the heap of the shard that owns the stream, and the store copies it there, as it is opened if it can. The
+ * shards do the rest on their own threads; no state is decoded here.
  *
  * The allocators here stand in for those of shards that have not started; a shard rebuilds its own from
  * the list of what it was given.
@@ -14,7 +14,13 @@ import { TidemarkError } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { type ArenaLayout, heapRegion } from '../memory/layout.ts';
 import { SlabAllocator } from '../memory/slab-allocator.ts';
-import type { RestorableCheckpoint, StoreContents } from '../store/contract.ts';
+import type {
+  FoundCheckpoint,
+  RestorableCheckpoint,
+  RestoredContents,
+  RestoreTarget,
+  StoreContents,
+} from '../store/contract.ts';
 import type { RecoveryReceipt, RestoredStream } from './receipt.ts';
 
 /** Copies that a store is asked for at once; as many again may be under way. */
@@ -39,25 +45,40 @@ export interface Restored {
   readonly receipt: RecoveryReceipt;
 }
 
-/** @throws ERR_TIDEMARK_MEMORY_FULL, and what the store throws */
-export async function restoreCheckpoints(
-  memory: EngineMemory,
-  arenas: readonly ArenaLayout[],
-  contents: { contents: StoreContents; shardOf: (stream: string) => number },
-): Promise<Restored> {
-  const allocators = arenas.map((arena) => new SlabAllocator(heapRegion(arena, memory.buffer)));
-  const placed: PlacedCheckpoint[] = [];
-  const streams: RestoredStream[] = [];
+/** The heaps that checkpoints go to, which no shard uses yet. */
+export interface Heaps {
+  readonly memory: EngineMemory;
+  readonly arenas: readonly ArenaLayout[];
+  readonly shardOf: (stream: string) => number;
+}
+
+/** A store that copies its checkpoints while it is opened. */
+export interface RestoringStore {
+  openInto(target: RestoreTarget): Promise<RestoredContents>;
+}
+
+/** Opens the store. @throws ERR_TIDEMARK_MEMORY_FULL, and what the store throws */
+export async function openRestored(heaps: Heaps, store: RestoringStore): Promise<Restored> {
+  let placement = new Placement(heaps);
+  const contents = await store.openInto({
+    begin() {
+      placement = new Placement(heaps);
+    },
+    place: (checkpoint) => placement.place(checkpoint),
+  });
+  return placement.restored(contents);
+}
+
+/** From a store that is open. @throws ERR_TIDEMARK_MEMORY_FULL, and what the store throws */
+export async function restoreCheckpoints(heaps: Heaps, contents: StoreContents): Promise<Restored> {
+  const placement = new Placement(heaps);
   const copies = new Copies();
   try {
-    const { checkpoints } = contents.contents;
+    const { checkpoints } = contents;
     const take = (checkpoint: RestorableCheckpoint): Promise<void> | undefined => {
-      const shard = contents.shardOf(checkpoint.stream);
-      const address = place(allocators[shard] as SlabAllocator, checkpoint);
       const bytes = checkpoint.byteLength;
-      placed.push({ stream: checkpoint.stream, shard, sequence: checkpoint.sequence, address, bytes });
-      streams.push(receiptOf(checkpoint));
-      return copies.add(checkpoint.copyTo(memory.u8.subarray(address, address + bytes)), bytes);
+      const address = placement.place(checkpoint);
+      return copies.add(checkpoint.copyTo(heaps.memory.u8.subarray(address, address + bytes)), bytes);
     };
     // Not by `for await` where it can be helped: that waits between any two, and a store could not do many at once.
     if (Symbol.iterator in checkpoints) {
@@ -74,9 +95,37 @@ export async function restoreCheckpoints(
     await copies.settled();
     throw error;
   }
-  const { generation, lost, frontiers } = contents.contents;
-  const isTransient = allocators.map(({ usedBytes, bytes }) => usedBytes > bytes * STAY_SHARE_MAX);
-  return { placed, isTransient, receipt: { generation, streams, lost, positions: new Map(frontiers) } };
+  return placement.restored(contents);
+}
+
+/** Places for checkpoints, and the list of them. */
+class Placement {
+  readonly #heaps: Heaps;
+  readonly #allocators: readonly SlabAllocator[];
+  readonly #placed: PlacedCheckpoint[] = [];
+  readonly #streams: RestoredStream[] = [];
+
+  constructor(heaps: Heaps) {
+    this.#heaps = heaps;
+    const { buffer } = heaps.memory;
+    this.#allocators = heaps.arenas.map((arena) => new SlabAllocator(heapRegion(arena, buffer)));
+  }
+
+  /** The address; throws ERR_TIDEMARK_MEMORY_FULL when there is no room. */
+  place(checkpoint: FoundCheckpoint): number {
+    const { stream, sequence, byteLength: bytes } = checkpoint;
+    const shard = this.#heaps.shardOf(stream);
+    const address = allocate(this.#allocators[shard] as SlabAllocator, checkpoint);
+    this.#placed.push({ stream, shard, sequence, address, bytes });
+    this.#streams.push(receiptOf(checkpoint));
+    return address;
+  }
+
+  restored({ generation, lost, frontiers }: RestoredContents): Restored {
+    const isTransient = this.#allocators.map(({ usedBytes, bytes }) => usedBytes > bytes * STAY_SHARE_MAX);
+    const receipt = { generation, streams: this.#streams, lost, positions: new Map(frontiers) };
+    return { placed: this.#placed, isTransient, receipt };
+  }
 }
 
 /** Copies under way: one batch is asked for while the one before it is being made. */
@@ -114,7 +163,7 @@ class Copies {
   }
 }
 
-function place(allocator: SlabAllocator, checkpoint: RestorableCheckpoint): number {
+function allocate(allocator: SlabAllocator, checkpoint: FoundCheckpoint): number {
   const address = allocator.allocate(checkpoint.byteLength);
   if (address !== 0) return address;
   throw new TidemarkError(
@@ -123,7 +172,7 @@ function place(allocator: SlabAllocator, checkpoint: RestorableCheckpoint): numb
   );
 }
 
-function receiptOf(checkpoint: RestorableCheckpoint): RestoredStream {
+function receiptOf(checkpoint: FoundCheckpoint): RestoredStream {
   const { stream, sequence, generation, fellBack, reason } = checkpoint;
   return { stream, sequence, generation, fellBack, ...(reason === undefined ? {} : { reason }) };
 }

@@ -40,6 +40,20 @@ export interface RestorableCheckpoint {
   copyTo(target: Uint8Array): Promise<void>;
 }
 
+/** A checkpoint that is found while a store is opened. */
+export type FoundCheckpoint = Omit<RestorableCheckpoint, 'copyTo'>;
+
+/** Where the checkpoints of a store go that copies them while it is opened. */
+export interface RestoreTarget {
+  /** Nothing has been placed, or what was placed is void: something was damaged, and the store has fallen back. */
+  begin(): void;
+  /** The byte address in the engine's memory to which the frame is copied. What it throws, the opening rejects with. */
+  place(checkpoint: FoundCheckpoint): number;
+}
+
+/** What a store says that has copied its checkpoints. */
+export type RestoredContents = Omit<StoreContents, 'checkpoints'>;
+
 export interface StoreContents {
   /** Greater than every generation that opened this store before; durable. */
   readonly generation: bigint;

@@ -42,10 +42,8 @@ async function restore(
 ): Promise<Restored & { memory: EngineMemory }> {
   const memory = EngineMemory.reserve(MEMORY_BYTES);
   const contents: StoreContents = { generation: 3n, frontiers: new Map(), lost: [], checkpoints, ...more };
-  const restored = await restoreCheckpoints(memory, arenas(), {
-    contents,
-    shardOf: (stream) => stream.length % SHARDS,
-  });
+  const heaps = { memory, arenas: arenas(), shardOf: (stream: string) => stream.length % SHARDS };
+  const restored = await restoreCheckpoints(heaps, contents);
   return { ...restored, memory };
 }
 

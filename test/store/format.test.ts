@@ -232,7 +232,7 @@ describe('an INDEX record', () => {
     log.store.commit({ frames: [frameOf('c', 1)], frontiers: new Map(), generation: log.generation });
     const after = openOn(disk.copy());
     expect(after.damage).toEqual([]);
-    expect([...after.store.streams()]).toEqual(['bb', 'c']);
+    expect([...after.store.streams()].sort()).toEqual(['bb', 'c']);
     expect(after.frontiers).toEqual(new Map([['z', 9n]]));
   });
 

@@ -3,10 +3,16 @@ import { describe, expect, test } from 'vitest';
 import { NO_NUMBER, StreamNames } from '../../src/store/log/stream-names.ts';
 import { type Random, seeded } from '../support/random.ts';
 
-const ALPHABETS = ['ab', 'stream-', 'ß£ñ', '漢字', '😀𝔘'];
+const ALPHABETS = [
+  ['a', 'b'],
+  ['stream', '-', '1'],
+  ['ß', '£', 'ñ'],
+  ['漢', '字'],
+  ['😀', '𝔘'],
+];
 
 function anyName(random: Random): string {
-  const letters = [...random.pick(ALPHABETS)];
+  const letters = random.pick(ALPHABETS);
   return Array.from({ length: random.below(5) }, () => random.pick(letters)).join('');
 }
 

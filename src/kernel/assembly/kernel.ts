@@ -3,14 +3,29 @@
 // memory and nothing else. No value crosses the boundary as a bigint, which would cost more than the call.
 // Callers pass ranges that lie in their own part of the memory; a range outside of the memory traps.
 
-import { FOOTER_CHECKSUM, FOOTER_MAGIC, FOOTER_VERSION, MAGIC, VERSION_AND_FLAGS } from './footer';
+import {
+  FOOTER_BYTES,
+  FOOTER_CHECKSUM,
+  FOOTER_MAGIC,
+  FOOTER_VERSION,
+  MAGIC,
+  VERSION_AND_FLAGS,
+} from './footer';
 import { copyAndXxh64, xxh64 } from './xxh64';
 
 export { findOffset, findState } from './find';
 export { index, verify } from './index-frame';
 
-/** Where in a header of the checkpoint log its checksum is, of all before it. */
+/** Header of a record of the checkpoint log; byte positions as in store/log/FORMAT.md. */
+const RECORD_KIND: usize = 4;
+const RECORD_LENGTH: usize = 8;
+const RECORD_PAYLOAD_CHECKSUM: usize = 48;
+/** Of all before it. */
 const HEADER_CHECKSUM: usize = 56;
+const RECORD_HEADER_BYTES: usize = 64;
+/** "TREC" as a little-endian word. */
+const RECORD_MAGIC: u32 = 0x43455254;
+const RECORD_KIND_FRAME: u8 = 1;
 /** A time of creation is whole milliseconds, stored as nanoseconds. */
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -34,6 +49,28 @@ export function sealHeaders(headers: usize, count: usize, sums: usize): void {
     store<u64>(header, sum, HEADER_CHECKSUM);
     store<u64>(sums + (i << 3), sum);
   }
+}
+
+/**
+ * Whether at `record` is a FRAME record of the checkpoint log with a payload of `length` bytes, header and frame
+ * undamaged and belonging together. What is in the frame is not looked at.
+ */
+export function isRecord(record: usize, length: usize): bool {
+  if (load<u32>(record) != RECORD_MAGIC || load<u8>(record, RECORD_KIND) != RECORD_KIND_FRAME) return false;
+  if (load<u32>(record, RECORD_LENGTH) != <u32>length) return false;
+  if (load<u64>(record, HEADER_CHECKSUM) != xxh64(record, HEADER_CHECKSUM)) return false;
+  const frame = record + RECORD_HEADER_BYTES;
+  if (!isFrame(frame, length)) return false;
+  return load<u64>(record, RECORD_PAYLOAD_CHECKSUM) == load<u64>(frame + length - FOOTER_BYTES, FOOTER_CHECKSUM);
+}
+
+/** Whether `length` bytes at `frame` end with a footer that fits them, its checksum included. */
+export function isFrame(frame: usize, length: usize): bool {
+  if (length < FOOTER_BYTES) return false;
+  const footer = frame + length - FOOTER_BYTES;
+  if (load<u64>(footer, FOOTER_MAGIC) != MAGIC || load<u64>(footer, FOOTER_VERSION) != VERSION_AND_FLAGS) return false;
+  if (<u64>load<u32>(footer) + <u64>load<u32>(footer, 4) != <u64>(length - FOOTER_BYTES)) return false;
+  return load<u64>(footer, FOOTER_CHECKSUM) == xxh64(frame, length - FOOTER_CHECKSUM);
 }
 
 /** Writes the footer behind the body and the extension that begin at `frame`. */

@@ -8,6 +8,7 @@
 import { EntryRows, type NewestEntry, NONE, ROW } from './entry-rows.ts';
 import { INDEX_ENTRY, readIndexEntry, type StoredStreams } from './index-entry.ts';
 import { RECORD_ALIGN } from './layout.ts';
+import type { PackedNames } from './packed-names.ts';
 import { NO_NUMBER, StreamNames } from './stream-names.ts';
 
 export interface CheckpointLocation {
@@ -30,8 +31,8 @@ export interface Removal {
   readonly through: number;
 }
 
-/** So many entries are put in order together: times a position in records it is still a safe integer. */
-const ORDER = 2 ** 21;
+/** More than there are records in a segment, and so many segments of 4 GiB in records are still a safe integer. */
+const ORDER = 2 ** 26;
 const INITIAL_STREAMS = 256;
 
 export class CheckpointIndex {
@@ -200,29 +201,73 @@ export class CheckpointIndex {
     }
   }
 
-  /** The newest entry of every stream, by segment and ascending by position; `entry` is used again. */
-  *newestBySegment(): Generator<{ segment: number; entry: NewestEntry }> {
+  /** The numbers of all streams, in the order in which their newest entries lie in the log: good until it changes. */
+  newestInOrder(): Int32Array {
     const bySegment = new Map<number, number[]>();
-    for (const head of this.heads) {
+    let segment = Number.NaN;
+    let numbers: number[] = [];
+    for (let number = 0; number < this.names.numbersEnd; number++) {
+      const head = this.heads[number] as number;
       if (head === NONE) continue;
-      const segment = this.rows.column(head, ROW.segment);
-      const slots = bySegment.get(segment);
-      if (slots === undefined) bySegment.set(segment, [head]);
-      else slots.push(head);
-    }
-    const entry: NewestEntry = { sequenceLow: 0, sequenceHigh: 0, origin: 0, position: 0, length: 0 };
-    for (const [segment, slots] of bySegment) {
-      // Numbers sort many times faster than objects, and a position in records leaves room for which slot it is.
-      for (let from = 0; from < slots.length; from += ORDER) {
-        const part = slots.slice(from, from + ORDER);
-        const records = (slot: number): number => this.rows.column(slot, ROW.position) / RECORD_ALIGN;
-        const keys = Float64Array.from(part, (slot, i) => records(slot) * ORDER + i).sort();
-        for (const key of keys) {
-          this.rows.readInto(entry, part[key % ORDER] as number);
-          yield { segment, entry };
-        }
+      const own = this.rows.column(head, ROW.segment);
+      // Streams that were first met together mostly lie together.
+      if (own !== segment) {
+        segment = own;
+        numbers = bySegment.get(segment) ?? [];
+        bySegment.set(segment, numbers);
       }
+      numbers.push(number);
     }
+    const inOrder = new Int32Array(this.names.size);
+    let end = 0;
+    for (const those of bySegment.values()) {
+      this.sortByPosition(those);
+      inOrder.set(those, end);
+      end += those.length;
+    }
+    return inOrder;
+  }
+
+  /** Numbers of streams whose newest entries lie in one segment. */
+  private sortByPosition(numbers: number[]): void {
+    const positionOf = (number: number): number =>
+      this.rows.column(this.heads[number] as number, ROW.position);
+    let last = -1;
+    let isInOrder = true;
+    for (const number of numbers) {
+      const position = positionOf(number);
+      isInOrder &&= position > last;
+      last = position;
+    }
+    if (isInOrder) return;
+    // Numbers sort many times faster than by a function, and a position in records leaves room for whose it is.
+    const key = (number: number, i: number): number => (positionOf(number) / RECORD_ALIGN) * ORDER + i;
+    const keys = Float64Array.from(numbers, key).sort();
+    const unordered = numbers.slice();
+    for (let i = 0; i < keys.length; i++) numbers[i] = unordered[(keys[i] as number) % ORDER] as number;
+  }
+
+  /** Fills `entry` with the newest one of the stream with the number. */
+  readNewest(entry: NewestEntry, number: number): void {
+    this.rows.readInto(entry, this.heads[number] as number);
+  }
+
+  name(number: number): string {
+    return this.names.name(number);
+  }
+
+  /** The UTF-8 of the names of the streams with these numbers, one behind the other. */
+  namesOf(numbers: Int32Array): PackedNames {
+    let total = 0;
+    const lengths = new Uint32Array(numbers.length);
+    for (let i = 0; i < numbers.length; i++) {
+      lengths[i] = this.names.byteLength(numbers[i] as number);
+      total += lengths[i] as number;
+    }
+    const bytes = new Uint8Array(total);
+    let end = 0;
+    for (let i = 0; i < numbers.length; i++) end = this.names.copy(numbers[i] as number, bytes, end);
+    return { bytes, lengths };
   }
 
   /** The sum over the entries in `segment` of what `weigh` gives for the bytes of their streams' names. */

@@ -21,11 +21,13 @@ export const ROW = {
 } as const;
 const INITIAL_CAPACITY = 256;
 
-/** An entry without its segment, the sequence in words, that can be filled again and again. */
+/** An entry, the sequence in words, that can be filled again and again. */
 export interface NewestEntry {
   sequenceLow: number;
   sequenceHigh: number;
   origin: number;
+  segment: number;
+  generation: number;
   position: number;
   length: number;
 }
@@ -83,6 +85,8 @@ export class EntryRows {
     entry.sequenceLow = this.words[2 * row] as number;
     entry.sequenceHigh = this.words[2 * row + 1] as number;
     entry.origin = this.rows[row + ROW.origin] as number;
+    entry.segment = this.rows[row + ROW.segment] as number;
+    entry.generation = this.rows[row + ROW.generation] as number;
     entry.position = this.rows[row + ROW.position] as number;
     entry.length = this.rows[row + ROW.length] as number;
   }

@@ -6,9 +6,9 @@ import { FOOTER_CHECKSUM, FRAME_FOOTER_BYTES, verifyFrameAt } from '../../codec/
 import { TidemarkError } from '../../error.ts';
 import type { FileHandle, FileSystem } from '../file-system.ts';
 import type { CheckpointLocation } from './checkpoint-index.ts';
-import { kernelXxh64Into, takeKernelBuffer } from './kernel-buffer.ts';
-import { recordFootprint, viewOf } from './layout.ts';
-import { decodeRecordHeader, RECORD_HEADER_BYTES, RECORD_KIND } from './record.ts';
+import { kernelIsRecord, kernelXxh64Into, takeKernelBuffer } from './kernel-buffer.ts';
+import { getCounter, recordFootprint, viewOf } from './layout.ts';
+import { decodeRecordHeader, RECORD_HEADER_BYTES, RECORD_KIND, RECORD_LAP, RECORD_ORIGIN } from './record.ts';
 import { readSegmentOnDisk } from './segment-reader.ts';
 
 /** The segments of a log, by number. */
@@ -53,15 +53,20 @@ export interface WantedFrame {
 const GAP_BYTES_MAX = 16 * 1024;
 const RUN_BYTES_MAX = 1024 * 1024;
 
+export interface RecordPlace {
+  readonly at: number;
+  readonly lap: number;
+  readonly expected: ExpectedRecord;
+}
+
 /**
  * Checks that the record at `at` is the one that the index speaks of.
  * @throws ERR_TIDEMARK_DAMAGED_FRAME saying what is wrong
  */
-export function verifyRecordAt(
-  bytes: Uint8Array,
-  view: DataView,
-  { at, lap, expected }: { readonly at: number; readonly lap: number; readonly expected: ExpectedRecord },
-): void {
+export function verifyRecordAt(bytes: Uint8Array, view: DataView, place: RecordPlace): void {
+  const { at, lap, expected } = place;
+  // The kernel says only that it is good, or that it has not found it so.
+  if (kernelIsRecord(bytes, at, expected.length) && isExpected(view, at, lap, expected)) return;
   const { length } = expected;
   const start = at + RECORD_HEADER_BYTES;
   verifyFrameAt(bytes, view, { start, length, sumInto: kernelXxh64Into });
@@ -77,6 +82,17 @@ export function verifyRecordAt(
     view.getUint32(start + 4, true) === expected.sequenceHigh;
   if (isThisOne) return;
   throw new TidemarkError('ERR_TIDEMARK_DAMAGED_FRAME', 'another frame is in the place of the checkpoint');
+}
+
+/** Of a record whose header and frame are undamaged. */
+function isExpected(view: DataView, at: number, lap: number, expected: ExpectedRecord): boolean {
+  const start = at + RECORD_HEADER_BYTES;
+  return (
+    getCounter(view, at + RECORD_LAP) === lap &&
+    getCounter(view, at + RECORD_ORIGIN) === expected.origin &&
+    view.getUint32(start, true) === expected.sequenceLow &&
+    view.getUint32(start + 4, true) === expected.sequenceHigh
+  );
 }
 
 /**

@@ -44,6 +44,10 @@ class KernelBuffer {
     this.kernel.sealHeaders(byteOffset, count, byteOffset + RECORD_HEADER_BYTES * count);
   }
 
+  isRecord(bytes: Uint8Array, at: number, length: number): boolean {
+    return this.kernel.isRecord(bytes.byteOffset + at, length) !== 0;
+  }
+
   xxh64Into(bytes: Uint8Array, start: number, end: number, out: Uint32Array): void {
     this.kernel.checksum(SUM, bytes.byteOffset + start, end - start);
     out[0] = this.sum[0] as number;
@@ -67,6 +71,14 @@ export function takeKernelBuffer(length: number): Uint8Array {
   if (length > LENGTH_MAX) return new Uint8Array(length);
   ofThread ??= new KernelBuffer();
   return ofThread.take(length);
+}
+
+/**
+ * Whether at `at` is the record of a frame of `length` bytes, which lie within `bytes`, and header and frame are
+ * undamaged. False says nothing: the bytes may lie where the kernel cannot look at them.
+ */
+export function kernelIsRecord(bytes: Uint8Array, at: number, length: number): boolean {
+  return ofThread?.holds(bytes) === true && ofThread.isRecord(bytes, at, length);
 }
 
 /** As `xxh64Into` of the codec; by the kernel if the bytes lie in its buffer. The range must lie within them. */

@@ -12,11 +12,16 @@ import { fromErrorRecord, TidemarkError } from '../../error.ts';
 import type {
   CheckpointStore,
   CommitBatch,
+  FoundCheckpoint,
   FrameRef,
   RestorableCheckpoint,
+  RestoredContents,
+  RestoreTarget,
   StoreContents,
 } from '../contract.ts';
+import { NameReader } from './packed-names.ts';
 import {
+  type FoundCheckpoints,
   type FrameTable,
   fromFrontierList,
   fromNameList,
@@ -50,6 +55,10 @@ interface WaitingCopy {
   readonly reject: (error: Error) => void;
 }
 
+/** Checkpoints that are copied for one message: few enough for the writer to begin while more are placed. */
+const FILL_COUNT_MAX = 4_096;
+const FILL_BYTES_MAX = 2 ** 25;
+
 export interface LogStoreClientOptions {
   /** The other end of it is served by the store writer. */
   readonly port: MessagePort;
@@ -79,13 +88,28 @@ export class LogStoreClient implements CheckpointStore {
   }
 
   async open(): Promise<StoreContents> {
-    const { contents } = await this.#request('opened', { type: 'open' });
+    const { contents } = await this.#request('opened', { type: 'open', isFilled: false });
+    const { found } = contents;
+    if (found === undefined) throw new Error('the store writer did not say what it had found');
     return {
-      generation: contents.generation,
-      frontiers: fromFrontierList(contents.frontiers),
-      checkpoints: { [Symbol.iterator]: () => this.#checkpoints(contents) },
-      lost: contents.lost,
+      ...restoredContents(contents),
+      checkpoints: { [Symbol.iterator]: () => this.#checkpoints(found) },
     };
+  }
+
+  /**
+   * As `open`, and every checkpoint is copied to where `target` places it, in the engine's memory. They are read once:
+   * each is verified as it is copied, and nothing is told, nor changed in the directory, before all are good.
+   * @throws as `open`, and what `target` throws
+   */
+  async openInto(target: RestoreTarget): Promise<RestoredContents> {
+    for (let isFilled = false; !isFilled; ) {
+      const { found } = await this.#request('found', { type: 'find' });
+      target.begin();
+      isFilled = await this.#fill(found, target);
+    }
+    const { contents } = await this.#request('opened', { type: 'open', isFilled: true });
+    return restoredContents(contents);
   }
 
   async commit(batch: CommitBatch): Promise<void> {
@@ -228,22 +252,39 @@ export class LogStoreClient implements CheckpointStore {
     return number;
   }
 
-  *#checkpoints(contents: OpenedContents): Generator<RestorableCheckpoint, void> {
+  *#checkpoints(found: FoundCheckpoints): Generator<RestorableCheckpoint, void> {
     let position = 0;
-    for (const stream of fromNameList(contents.streams)) {
-      const checkpoint = position;
-      const fellBack = contents.fellBack.get(checkpoint);
-      yield {
-        stream,
-        sequence: contents.sequences[checkpoint] as bigint,
-        generation: BigInt(contents.generations[checkpoint] as number),
-        byteLength: contents.byteLengths[checkpoint] as number,
-        fellBack: fellBack?.count ?? 0,
-        ...(fellBack === undefined ? {} : { reason: fellBack.reason }),
-        copyTo: (target) => this.#copy(checkpoint, contents.byteLengths[checkpoint] as number, target),
-      };
+    for (const checkpoint of foundCheckpoints(found)) {
+      const { byteLength } = checkpoint;
+      const at = position;
+      yield { ...checkpoint, copyTo: (target) => this.#copy(at, byteLength, target) };
       position += 1;
     }
+  }
+
+  /** Whether all of them are good. The writer copies the first ones while places are found for the next. */
+  async #fill(found: FoundCheckpoints, target: RestoreTarget): Promise<boolean> {
+    const fills: Promise<boolean>[] = [];
+    const count = found.byteLengths.length;
+    try {
+      const checkpoints = foundCheckpoints(found);
+      for (let from = 0; from < count; ) {
+        const addresses: number[] = [];
+        for (let bytes = 0; addresses.length < FILL_COUNT_MAX && bytes < FILL_BYTES_MAX; ) {
+          const next = checkpoints.next();
+          if (next.done === true) break;
+          bytes += next.value.byteLength;
+          addresses.push(target.place(next.value));
+        }
+        const fill = this.#request('filled', { type: 'fill', from, addresses: Float64Array.from(addresses) });
+        fills.push(fill.then(({ isGood }) => isGood));
+        from += addresses.length;
+      }
+    } finally {
+      // Whoever hears of a failure gives up the memory, so all copies have to be through with it.
+      await Promise.allSettled(fills);
+    }
+    return (await Promise.all(fills)).every((isGood) => isGood);
   }
 
   /** Copies that are asked for in one turn go to the writer as one message. */
@@ -283,5 +324,28 @@ export class LogStoreClient implements CheckpointStore {
   /** Looked up each time: a memory that grows has another buffer. */
   #sharedBuffer(): ArrayBufferLike {
     return this.#memory instanceof SharedArrayBuffer ? this.#memory : this.#memory.buffer;
+  }
+}
+
+function restoredContents({ generation, frontiers, lost }: OpenedContents): RestoredContents {
+  return { generation, frontiers: fromFrontierList(frontiers), lost };
+}
+
+function* foundCheckpoints(found: FoundCheckpoints): Generator<FoundCheckpoint, void> {
+  const { names, sequences, generations, byteLengths } = found;
+  const reader = new NameReader(names);
+  // Of one engine are most, and a bigint is an object.
+  let generation = 0n;
+  for (let i = 0; i < byteLengths.length; i++) {
+    const fellBack = found.fellBack.get(i);
+    if (Number(generation) !== generations[i]) generation = BigInt(generations[i] as number);
+    yield {
+      stream: reader.next(),
+      sequence: sequences[i] as bigint,
+      generation,
+      byteLength: byteLengths[i] as number,
+      fellBack: fellBack?.count ?? 0,
+      ...(fellBack === undefined ? {} : { reason: fellBack.reason }),
+    };
   }
 }

@@ -1,6 +1,8 @@
 /**
- * Opens a directory as a log. Order: the lock, then reading, then all that was found durable, then the new generation
- * durable in the superblock, and only then anything else that changes the directory.
+ * Opens a directory as a log. Order: the lock, then reading (`findLog`), then all that was found durable, then the new
+ * generation durable in the superblock, and only then anything else that changes the directory (`finish`).
+ *
+ * Between the two, what indexes list must be verified: by `verify`, or by copying all of it to where it is wanted.
  */
 import { join } from 'node:path';
 import { TidemarkError } from '../../error.ts';
@@ -15,6 +17,7 @@ import {
   readDirectory,
   type SegmentOnDisk,
 } from './directory.ts';
+import type { FrameTargets } from './frame-copies.ts';
 import {
   HEADER_COPY_BYTES,
   HEADER_REGION_BYTES,
@@ -25,8 +28,9 @@ import {
 import type { DirectoryLock } from './lock.ts';
 import { LogStore } from './log-store.ts';
 import { LogWriter } from './log-writer.ts';
+import { NewestFrames } from './newest-frames.ts';
 import { type LogLimits, type LogOptions, type LogPorts, logLimits } from './options.ts';
-import { type RecoveredLog, recoverLog } from './recover.ts';
+import { type RecoverDepth, type RecoveredLog, recoverLog } from './recover.ts';
 import { encodeSegmentHeader } from './segment-header.ts';
 import { indexEntryBytesMax } from './segment-index.ts';
 import { type Segment, Segments } from './segments.ts';
@@ -53,6 +57,13 @@ interface Opening {
  * ERR_TIDEMARK_DIRECTORY_LOCKED; ERR_TIDEMARK_UNSUPPORTED; ERR_TIDEMARK_STORE_FAILED when it cannot be read or written
  */
 export function openLog(ports: LogPorts, directory: string, options: LogOptions): OpenedLog {
+  const found = findLog(ports, directory, options);
+  found.verify();
+  return found.finish();
+}
+
+/** Locks and reads a directory. @throws as `openLog` */
+export function findLog(ports: LogPorts, directory: string, options: LogOptions): FoundLog {
   const limits = logLimits(options);
   return withSystemErrors(directory, () => {
     const { fileSystem } = ports;
@@ -66,7 +77,7 @@ export function openLog(ports: LogPorts, directory: string, options: LogOptions)
       if (classifyDirectory(fileSystem, directory) === 'empty') begin(opening);
       const onDisk = readDirectory(fileSystem, directory, 'read-write');
       try {
-        return resume(opening, onDisk, lock);
+        return new FoundLog(opening, onDisk, lock);
       } catch (error) {
         closeAll(fileSystem, onDisk);
         throw error;
@@ -76,6 +87,95 @@ export function openLog(ports: LogPorts, directory: string, options: LogOptions)
       throw error;
     }
   });
+}
+
+/** A directory that is locked and has been read, but not changed yet. Whatever throws gives it up. */
+export class FoundLog {
+  private readonly opening: Opening;
+  private readonly onDisk: DirectoryOnDisk;
+  private readonly lock: DirectoryLock;
+  private recovered: RecoveredLog;
+  private frames: NewestFrames | undefined;
+  /** Given up, or in the hands of a store. */
+  isOver = false;
+
+  constructor(opening: Opening, onDisk: DirectoryOnDisk, lock: DirectoryLock) {
+    this.opening = opening;
+    this.onDisk = onDisk;
+    this.lock = lock;
+    this.recovered = this.recover('indexed');
+  }
+
+  get fellBack(): RecoveredLog['fellBack'] {
+    return this.recovered.fellBack;
+  }
+
+  /** Good until more is read or the log is finished. */
+  get newest(): NewestFrames {
+    const { fileSystem } = this.opening.ports;
+    this.frames ??= new NewestFrames({ fileSystem, ...this.recovered });
+    return this.frames;
+  }
+
+  /** Verifies the newest checkpoints of which only an index was read. If one is not good, everything is read. */
+  verify(): void {
+    this.attempt(() => {
+      const { unread } = this.recovered;
+      if (unread.size > 0 && !this.newest.areGoodIn(unread)) this.recoverAll();
+    });
+  }
+
+  /** As `copy` of the newest frames. */
+  copy(from: number, targets: FrameTargets): boolean {
+    return this.attempt(() => this.newest.copy(from, targets));
+  }
+
+  /** Reads everything, and falls back from what is damaged. */
+  readAll(): void {
+    this.attempt(() => this.recoverAll());
+  }
+
+  finish(): OpenedLog {
+    return this.attempt(() => {
+      const opened = resume(this.opening, this.onDisk, { recovered: this.recovered, lock: this.lock });
+      this.isOver = true;
+      return opened;
+    });
+  }
+
+  abandon(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    closeAll(this.opening.ports.fileSystem, this.onDisk);
+    this.lock.release();
+  }
+
+  private attempt<T>(work: () => T): T {
+    return withSystemErrors(this.opening.directory, () => {
+      try {
+        return work();
+      } catch (error) {
+        this.abandon();
+        throw error;
+      }
+    });
+  }
+
+  private recoverAll(): void {
+    this.recovered = this.recover('verify');
+    this.frames = undefined;
+  }
+
+  private recover(depth: RecoverDepth): RecoveredLog {
+    const { limits, ports } = this.opening;
+    const { fileSystem } = ports;
+    const { onDisk } = this;
+    // Random, and nobody who only names streams knows it.
+    const seed = viewOf(onDisk.directoryId).getInt32(0, true);
+    const weigh = (bytes: number): number => carriedWeight(bytes, limits.segmentBytes);
+    const newIndex = (): CheckpointIndex => new CheckpointIndex(limits.perStream, weigh, seed);
+    return recoverLog({ fileSystem, onDisk, newIndex, depth });
+  }
 }
 
 function begin({ ports, limits, directory }: Opening): void {
@@ -93,14 +193,13 @@ function begin({ ports, limits, directory }: Opening): void {
   createSuperblock({ fileSystem: ports.fileSystem, directory }, superblock);
 }
 
-function resume(opening: Opening, onDisk: DirectoryOnDisk, lock: DirectoryLock): OpenedLog {
+function resume(
+  opening: Opening,
+  onDisk: DirectoryOnDisk,
+  { recovered, lock }: { readonly recovered: RecoveredLog; readonly lock: DirectoryLock },
+): OpenedLog {
   const { ports, limits, directory } = opening;
   const { fileSystem, clock } = ports;
-  // Random, and nobody who only names streams knows it.
-  const seed = viewOf(onDisk.directoryId).getInt32(0, true);
-  const weigh = (bytes: number): number => carriedWeight(bytes, limits.segmentBytes);
-  const newIndex = (): CheckpointIndex => new CheckpointIndex(limits.perStream, weigh, seed);
-  const recovered = recoverLog({ fileSystem, onDisk, newIndex, depth: 'indexed' });
   const { index } = recovered;
   makeDurable(opening, recovered);
   const superblocks = new Superblocks(opening, onDisk);

@@ -93,6 +93,8 @@ export function finishRecordHeader(
   view.setUint32(at + AT.checksum + 4, sum[1] as number, true);
 }
 
+export const RECORD_LAP: number = AT.lap;
+export const RECORD_ORIGIN: number = AT.origin;
 export const RECORD_PAYLOAD_CHECKSUM: number = AT.payloadChecksum;
 
 /**

@@ -24,11 +24,10 @@ import type { FoundSegmentIndex } from './segment-index.ts';
 import { SegmentIndexes } from './segment-indexes.ts';
 import { SCAN_WINDOW_BYTES, SegmentReader, SKIM_WINDOW_BYTES } from './segment-reader.ts';
 import { findTailLap, tailLapOf } from './tail.ts';
-import { areNewestGood } from './verify-newest.ts';
 
 /**
- * `indexed`: sealed segments are known by their INDEX records, and of what these list the newest checkpoint of every
- * stream is verified. Whatever is not as it should be, all is read as with `verify`.
+ * `indexed`: sealed segments are known by their INDEX records, and what these list has yet to be verified (see
+ * `NewestFrames`). Whatever else is not as it should be, all is read as with `verify`.
  */
 export type RecoverDepth = ScanDepth | 'indexed';
 
@@ -63,6 +62,8 @@ export interface RecoveredLog {
   readonly appendAt: number | undefined;
   /** A last commit that was never acknowledged and is not whole. */
   readonly torn: { readonly file: string; readonly position: number } | undefined;
+  /** Numbers of the segments of which only the index was read. */
+  readonly unread: ReadonlySet<number>;
 }
 
 /** A run of numbers of acknowledged commits of which nothing says what was in them. */
@@ -80,18 +81,13 @@ interface Readable {
 const NO_FRONTIERS: Frontiers = new Map();
 
 export function recoverLog(request: RecoverRequest): RecoveredLog {
-  const recovery = new Recovery(request);
-  const recovered = recovery.run();
-  if (request.depth !== 'indexed') return recovered;
-  const { fileSystem } = request;
-  const isSound =
-    recovered.damage.length === 0 && areNewestGood({ fileSystem, ...recovered }, recovery.unread);
+  const recovered = new Recovery(request).run();
+  const isSound = request.depth !== 'indexed' || recovered.damage.length === 0;
   return isSound ? recovered : recoverLog({ ...request, depth: 'verify' });
 }
 
 class Recovery {
-  /** Numbers of the segments of which only the index was read. */
-  readonly unread = new Set<number>();
+  private readonly unread = new Set<number>();
   private readonly request: RecoverRequest;
   private readonly index: CheckpointIndex;
   private readonly fallBacks = new FallBacks();
@@ -183,6 +179,7 @@ class Recovery {
       headTombstones: this.headTombstones,
       appendAt: this.appendAt,
       torn: this.torn,
+      unread: this.unread,
     };
   }
 

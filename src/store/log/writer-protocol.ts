@@ -4,6 +4,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorRecord } from '../../error.ts';
+import type { NewestColumns } from './newest-frames.ts';
 import type { LogOptions } from './options.ts';
 
 /** What the store writer's thread is started with. */
@@ -55,7 +56,7 @@ export interface CommitRequest {
 export interface CopyRequest {
   readonly type: 'copy';
   readonly request: number;
-  /** Positions in the list of checkpoints that `opened` brought. */
+  /** Positions in the list of checkpoints that `found` brought. */
   readonly checkpoints: Uint32Array;
   /** Byte offsets in the engine's memory of where to copy them; below zero: send them back. */
   readonly offsets: Float64Array;
@@ -69,8 +70,28 @@ export interface ForgetRequest {
   readonly number?: number;
 }
 
+/**
+ * Locks and reads the directory, and changes nothing of it yet. What it finds is verified as it is filled in. Asked for
+ * again, because something was not good, it reads everything.
+ */
+export interface FindRequest {
+  readonly type: 'find';
+  readonly request: number;
+}
+
+/** Copies what was found, from number `from` on, to these byte addresses in the engine's memory, verified. */
+export interface FillRequest {
+  readonly type: 'fill';
+  readonly request: number;
+  readonly from: number;
+  readonly addresses: Float64Array;
+}
+
 export type WriterRequest =
-  | { readonly type: 'open'; readonly request: number }
+  | FindRequest
+  | FillRequest
+  /** Opens what was found and has been filled in; or finds, verifies and opens, and says what it has found. */
+  | { readonly type: 'open'; readonly request: number; readonly isFilled: boolean }
   | CommitRequest
   | CopyRequest
   | { readonly type: 'read'; readonly request: number; readonly stream: string; readonly sequence?: bigint }
@@ -85,17 +106,18 @@ export type WriterRequest =
   | ForgetRequest
   | { readonly type: 'close'; readonly request: number };
 
-/** The newest good checkpoint of each stream, a column for each fact. */
+/** The newest checkpoint of each stream, in the order in which they lie in the log. */
+export interface FoundCheckpoints extends NewestColumns {
+  /** Streams that fell back, by their position in the list. */
+  readonly fellBack: ReadonlyMap<number, { readonly count: number; readonly reason: string }>;
+}
+
 export interface OpenedContents {
   readonly generation: bigint;
   readonly frontiers: FrontierList;
-  readonly streams: NameList;
-  readonly sequences: BigUint64Array;
-  readonly generations: Float64Array;
-  readonly byteLengths: Float64Array;
-  /** Streams that fell back, by their position in the list. */
-  readonly fellBack: ReadonlyMap<number, { readonly count: number; readonly reason: string }>;
   readonly lost: readonly { readonly stream: string; readonly reason: string }[];
+  /** Absent where it was said before. */
+  readonly found?: FoundCheckpoints;
 }
 
 export interface CopyFailure {
@@ -105,6 +127,9 @@ export interface CopyFailure {
 }
 
 export type WriterReply =
+  | { readonly type: 'found'; readonly request: number; readonly found: FoundCheckpoints }
+  /** `isGood`: all of them are; otherwise what was found is void. */
+  | { readonly type: 'filled'; readonly request: number; readonly isGood: boolean }
   | { readonly type: 'opened'; readonly request: number; readonly contents: OpenedContents }
   | { readonly type: 'done'; readonly request: number }
   | { readonly type: 'failed'; readonly request: number; readonly error: ErrorRecord }

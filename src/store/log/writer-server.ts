@@ -6,15 +6,20 @@
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { TidemarkError, toErrorRecord } from '../../error.ts';
+import { TargetMemory } from './frame-copies.ts';
 import type { WantedFrame } from './frame-reader.ts';
 import type { LogFrame, LogStore } from './log-store.ts';
-import { type OpenedLog, openLog } from './open-log.ts';
+import type { NewestColumns } from './newest-frames.ts';
+import { type FoundLog, findLog } from './open-log.ts';
 import type { LogOptions, LogPorts } from './options.ts';
+import { NameReader, namesOf } from './packed-names.ts';
 import {
   type CommitRequest,
   type CopyFailure,
   type CopyRequest,
+  type FillRequest,
   type ForgetRequest,
+  type FoundCheckpoints,
   fromFrontierList,
   fromNameList,
   type OpenedContents,
@@ -50,8 +55,13 @@ class WriterServer {
   private readonly onEnd: () => void;
   private readonly streams = new Map<number, string>();
   private store: LogStore | undefined;
-  /** What `opened` listed, for the copies that are asked for by position. */
-  private opened: { readonly streams: readonly string[]; readonly sequences: BigUint64Array } | undefined;
+  /** A log that is not open yet. */
+  private found: FoundLog | undefined;
+  /** All of it has been read, so that nothing is left to fall back to. */
+  private isThorough = false;
+  /** What `found` listed, for the copies that are asked for by position. */
+  private listed: { readonly columns: NewestColumns; streams?: readonly string[] } | undefined;
+  private target: TargetMemory | undefined;
   private isIdleScheduled = false;
   private quietTimer: NodeJS.Timeout | undefined;
   /** When the last request was answered, by the clock of the ports. */
@@ -129,6 +139,7 @@ class WriterServer {
       this.reply(this.replyTo(request));
       if (request.type === 'close') this.service.port.close();
     } catch (error) {
+      if (this.found?.isOver === true) this.found = undefined;
       this.fail(request.request, error);
     }
   }
@@ -136,8 +147,12 @@ class WriterServer {
   private replyTo(message: Exclude<WriterRequest, CommitRequest | ForgetRequest>): WriterReply {
     const { request } = message;
     switch (message.type) {
+      case 'find':
+        return { type: 'found', request, found: this.find() };
+      case 'fill':
+        return { type: 'filled', request, isGood: this.fill(message) };
       case 'open':
-        return { type: 'opened', request, contents: this.open() };
+        return { type: 'opened', request, contents: this.open(message.isFilled) };
       case 'copy':
         return this.copy(message);
       case 'read': {
@@ -156,23 +171,69 @@ class WriterServer {
         this.opening().deleteBefore(message.stream, message.sequence);
         return { type: 'done', request };
       case 'close':
-        this.store?.close();
+        this.release();
         return { type: 'done', request };
       default:
         return message satisfies never;
     }
   }
 
-  private open(): OpenedContents {
+  private find(): FoundCheckpoints {
+    if (this.found === undefined) {
+      this.found = this.findLog();
+    } else {
+      this.found.readAll();
+      this.isThorough = true;
+    }
+    return this.list(this.found);
+  }
+
+  private findLog(): FoundLog {
     const { ports, directory, options } = this.service;
-    if (this.store !== undefined) {
+    if (this.store !== undefined || this.found !== undefined) {
       throw new TidemarkError('ERR_TIDEMARK_INVALID_ARGUMENT', 'the store is open already');
     }
-    const log = openLog(ports, directory, options);
-    this.store = log.store;
-    const contents = contentsOf(log);
-    this.opened = { streams: [...fromNameList(contents.streams)], sequences: contents.sequences };
-    return contents;
+    return findLog(ports, directory, options);
+  }
+
+  private list({ newest, fellBack }: FoundLog): FoundCheckpoints {
+    const columns = newest.columns();
+    this.listed = { columns };
+    return { ...columns, fellBack: positionsOf(fellBack, columns) };
+  }
+
+  private fill({ from, addresses }: FillRequest): boolean {
+    this.target ??= new TargetMemory(this.service.memory);
+    const isGood = this.findings().copy(from, { memory: this.target, addresses });
+    if (isGood || !this.isThorough) return isGood;
+    throw new TidemarkError('ERR_TIDEMARK_DAMAGED_FRAME', 'a checkpoint that verified a moment ago does not');
+  }
+
+  private open(isFilled: boolean): OpenedContents {
+    if (isFilled) return this.finish();
+    this.found = this.findLog();
+    this.found.verify();
+    return { found: this.list(this.found), ...this.finish() };
+  }
+
+  private finish(): OpenedContents {
+    const { store, generation, frontiers, lost } = this.findings().finish();
+    this.found = undefined;
+    this.store = store;
+    return { generation, frontiers: toFrontierList(frontiers), lost };
+  }
+
+  private findings(): FoundLog {
+    if (this.found === undefined) throw new TidemarkError('ERR_TIDEMARK_CLOSED', 'nothing has been found');
+    return this.found;
+  }
+
+  /** The streams that `found` listed, as strings. */
+  private streamsListed(): readonly string[] {
+    const { listed } = this;
+    if (listed === undefined) return [];
+    listed.streams ??= namesOf(listed.columns.names);
+    return listed.streams;
   }
 
   private copy({ request, checkpoints, offsets }: CopyRequest): WriterReply {
@@ -180,9 +241,10 @@ class WriterServer {
     const failures: CopyFailure[] = [];
     const bytes = new Map<number, Uint8Array>();
     const wanted: (WantedFrame & { readonly at: number })[] = [];
+    const streams = this.streamsListed();
     for (const [at, checkpoint] of checkpoints.entries()) {
-      const stream = this.opened?.streams[checkpoint] ?? '';
-      const sequence = this.opened?.sequences[checkpoint] ?? 0n;
+      const stream = streams[checkpoint] ?? '';
+      const sequence = this.listed?.columns.sequences[checkpoint] ?? 0n;
       const place = store.locate(stream, sequence);
       if (place === undefined) {
         failures.push({ at, error: toErrorRecord(notFound(stream, sequence)) });
@@ -268,11 +330,16 @@ class WriterServer {
 
   private end(): void {
     try {
-      this.store?.close();
+      this.release();
     } catch {
       // Nobody is left to be told; what was durable is durable without it.
     }
     this.onEnd();
+  }
+
+  private release(): void {
+    this.found?.abandon();
+    this.store?.close();
   }
 }
 
@@ -307,30 +374,16 @@ function forgetsFrom(requests: readonly WriterRequest[], start: number): ForgetR
   return group;
 }
 
-function contentsOf({ store, generation, frontiers, fellBack, lost }: OpenedLog): OpenedContents {
-  const streams = [...store.streams()];
-  const sequences = new BigUint64Array(streams.length);
-  const generations = new Float64Array(streams.length);
-  const byteLengths = new Float64Array(streams.length);
-  const fellBackAt = new Map<number, { count: number; reason: string }>();
-  for (const [i, stream] of streams.entries()) {
-    const place = store.newest(stream);
-    sequences[i] = place?.sequence ?? 0n;
-    generations[i] = place?.generation ?? 0;
-    byteLengths[i] = place?.length ?? 0;
-    const behind = fellBack.get(stream);
-    if (behind !== undefined) fellBackAt.set(i, behind);
+/** From streams to their positions in the list. */
+function positionsOf<T>(byStream: ReadonlyMap<string, T>, { names }: NewestColumns): Map<number, T> {
+  const positions = new Map<number, T>();
+  if (byStream.size === 0) return positions;
+  const reader = new NameReader(names);
+  for (let i = 0; i < names.lengths.length; i++) {
+    const value = byStream.get(reader.next());
+    if (value !== undefined) positions.set(i, value);
   }
-  return {
-    generation,
-    frontiers: toFrontierList(frontiers),
-    streams: toNameList(streams),
-    sequences,
-    generations,
-    byteLengths,
-    fellBack: fellBackAt,
-    lost,
-  };
+  return positions;
 }
 
 function transferOf(reply: WriterReply): ArrayBuffer[] {
