@@ -64,7 +64,7 @@ export class CheckpointIndex {
   }
 
   get streamCount(): number {
-    return this.numbers.size;
+    return this.names.size;
   }
 
   has(stream: string): boolean {
