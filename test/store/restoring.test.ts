@@ -1,30 +1,14 @@
 /** A store on its writer that copies its checkpoints while it is opened. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { FoundCheckpoint, RestoreTarget } from '../../src/store/contract.ts';
 import { frameOf } from './support/frames.ts';
-import { type RunningWriter, sharedMemory, startWriter } from './support/store-writer.ts';
+import { sharedMemory, writersInTests } from './support/store-writer.ts';
 
 const memory = sharedMemory(64);
-let directory: string;
-const running: RunningWriter[] = [];
-
-beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'tidemark-restoring-'));
-});
-
-afterEach(async () => {
-  for (const writer of running.splice(0)) await writer.terminate();
-  rmSync(directory, { recursive: true });
-});
-
-function start(...parameters: Parameters<typeof startWriter>): RunningWriter {
-  const writer = startWriter(...parameters);
-  running.push(writer);
-  return writer;
-}
+const writers = writersInTests('restoring');
+const { start } = writers;
 
 function stateBytesOf(stream: number): number {
   return stream === 0 ? 100_000 : 30 + (stream % 50);
@@ -32,7 +16,7 @@ function stateBytesOf(stream: number): number {
 
 /** Two checkpoints of each of some streams, the frontier at ten times their sequence; closed cleanly. */
 async function fill(streams: number): Promise<void> {
-  const writer = start(directory, memory);
+  const writer = start(writers.directory, memory);
   const { generation } = await writer.client.open();
   for (const sequence of [1, 2]) {
     const frames = Array.from({ length: streams }, (_, i) =>
@@ -46,8 +30,8 @@ async function fill(streams: number): Promise<void> {
 
 /** Flips a bit of the state of a frame in the first segment. */
 function damageFrame(stream: string, sequence: number, stateBytes: number): void {
-  const name = readdirSync(directory).find((each) => each.endsWith('.log'));
-  const path = join(directory, name as string);
+  const name = readdirSync(writers.directory).find((each) => each.endsWith('.log'));
+  const path = join(writers.directory, name as string);
   const bytes = readFileSync(path);
   const at = bytes.indexOf(frameOf(stream, sequence, { stateBytes }).bytes);
   expect(at).toBeGreaterThan(0);
@@ -84,7 +68,7 @@ describe('a store that restores while it is opened', () => {
     // More than go with one message.
     const streams = 5_000;
     await fill(streams);
-    const { client } = start(directory, memory);
+    const { client } = start(writers.directory, memory);
     const target = new Target();
     const contents = await client.openInto(target);
     expect(contents).toEqual({ generation: 2n, frontiers: new Map([['s', 20n]]), lost: [] });
@@ -109,7 +93,7 @@ describe('a store that restores while it is opened', () => {
   ])('falls back from a %s damaged checkpoint before anything is told', async (_, stream, stateBytes) => {
     await fill(10);
     damageFrame(stream, 2, stateBytes);
-    const { client } = start(directory, memory);
+    const { client } = start(writers.directory, memory);
     const target = new Target();
     const contents = await client.openInto(target);
     expect(contents.frontiers).toEqual(new Map([['s', 10n]]));
@@ -123,7 +107,7 @@ describe('a store that restores while it is opened', () => {
 
   test('rejects with what the target throws, and has opened nothing', async () => {
     await fill(10);
-    const writer = start(directory, memory);
+    const writer = start(writers.directory, memory);
     const target = new Target();
     const full = new Error('there is no room');
     const place = (checkpoint: FoundCheckpoint): number => {
@@ -133,14 +117,14 @@ describe('a store that restores while it is opened', () => {
     await expect(writer.client.openInto({ begin: () => target.begin(), place })).rejects.toBe(full);
     await expect(writer.client.open()).rejects.toMatchObject({ code: 'ERR_TIDEMARK_INVALID_ARGUMENT' });
     await writer.stop();
-    const next = start(directory, memory, { lockWaitMs: 0 });
+    const next = start(writers.directory, memory, { lockWaitMs: 0 });
     expect((await next.client.open()).generation).toBe(2n);
   });
 
   test('rejects while another has the directory, and opens when it is free', async () => {
-    const first = start(directory, memory);
+    const first = start(writers.directory, memory);
     await first.client.open();
-    const { client } = start(directory, memory, { lockWaitMs: 0 });
+    const { client } = start(writers.directory, memory, { lockWaitMs: 0 });
     const refused = { code: 'ERR_TIDEMARK_DIRECTORY_LOCKED' };
     await expect(client.openInto(new Target())).rejects.toMatchObject(refused);
     await first.stop();

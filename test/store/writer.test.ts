@@ -1,34 +1,16 @@
 /** The store as the engine has it: on a thread of its own, with frames in shared memory. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { FrameRef, RestorableCheckpoint, StoreContents } from '../../src/store/contract.ts';
 import { inspectDirectory } from '../../src/store/log/inspect.ts';
 import { LogStoreClient } from '../../src/store/log/log-store-client.ts';
 import { nodeFileSystem } from '../../src/store/node-file-system.ts';
 import { seeded } from '../support/random.ts';
 import { frameOf } from './support/frames.ts';
-import { placeFrames, type RunningWriter, sharedMemory, startWriter } from './support/store-writer.ts';
+import { placeFrames, sharedMemory, writersInTests } from './support/store-writer.ts';
 
-let directory: string;
-const running: RunningWriter[] = [];
-
-beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'tidemark-writer-'));
-});
-
-afterEach(async () => {
-  for (const writer of running.splice(0)) await writer.terminate();
-  rmSync(directory, { recursive: true });
-});
-
-function start(...parameters: Parameters<typeof startWriter>): RunningWriter {
-  const writer = startWriter(...parameters);
-  running.push(writer);
-  return writer;
-}
+const writers = writersInTests('writer');
+const { start } = writers;
 
 async function checkpointsOf(contents: StoreContents): Promise<Map<string, RestorableCheckpoint>> {
   const found = new Map<string, RestorableCheckpoint>();
@@ -48,7 +30,7 @@ async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {
 describe('a store on its writer', () => {
   test('writes frames from shared memory and gives them back', async () => {
     const memory = sharedMemory(64);
-    const first = start(directory, memory);
+    const first = start(writers.directory, memory);
     const { generation } = await first.client.open();
     const small = Array.from({ length: 50 }, (_, i) => frameOf(`stream-${i}`, i + 1, { stateBytes: 17 * i }));
     const frames = placeFrames(memory, [...small, frameOf('large', 7, { stateBytes: 300_000 })]);
@@ -62,7 +44,7 @@ describe('a store on its writer', () => {
     expect(streams).toBe(51);
     await first.stop();
 
-    const second = start(directory, memory);
+    const second = start(writers.directory, memory);
     const contents = await second.client.open();
     expect(contents.generation).toBe(2n);
     expect(contents.frontiers).toEqual(new Map([['s', 5n]]));
@@ -86,7 +68,7 @@ describe('a store on its writer', () => {
   });
 
   test('takes frames that lie elsewhere, too', async () => {
-    const writer = start(directory, sharedMemory(1));
+    const writer = start(writers.directory, sharedMemory(1));
     const { generation } = await writer.client.open();
     const frame = frameOf('a', 1);
     await writer.client.commit({ frames: [frame], frontiers: new Map(), generation });
@@ -96,7 +78,7 @@ describe('a store on its writer', () => {
 
   test('merges commits that wait and keeps their order', async () => {
     const memory = sharedMemory(16);
-    const writer = start(directory, memory);
+    const writer = start(writers.directory, memory);
     const { generation } = await writer.client.open();
     const frames = placeFrames(
       memory,
@@ -109,14 +91,14 @@ describe('a store on its writer', () => {
     );
     expect((await writer.client.read('a'))?.sequence).toBe(300n);
     await writer.stop();
-    const [a] = inspectDirectory(nodeFileSystem, directory, { verify: false }).streams;
+    const [a] = inspectDirectory(nodeFileSystem, writers.directory, { verify: false }).streams;
     expect(a?.checkpoints.at(-1)?.commit).toBeLessThan(300);
-    const again = start(directory, memory);
+    const again = start(writers.directory, memory);
     expect((await again.client.open()).frontiers).toEqual(new Map([['s', 299n]]));
   });
 
   test('tells each caller alone when only one of the merged commits is wrong', async () => {
-    const writer = start(directory, sharedMemory(1));
+    const writer = start(writers.directory, sharedMemory(1));
     const { client } = writer;
     const { generation } = await client.open();
     const good = (sequence: number) => ({
@@ -136,7 +118,7 @@ describe('a store on its writer', () => {
   });
 
   test('forgets a stream and knows it again by another number', async () => {
-    const { client } = start(directory, sharedMemory(1));
+    const { client } = start(writers.directory, sharedMemory(1));
     const { generation } = await client.open();
     for (let round = 1; round <= 3; round++) {
       await client.commit({ frames: [frameOf('a', 10 - round)], frontiers: new Map(), generation });
@@ -151,7 +133,7 @@ describe('a store on its writer', () => {
   });
 
   test('forgets streams together that are named one after the other, and tells each caller', async () => {
-    const writer = start(directory, sharedMemory(1));
+    const writer = start(writers.directory, sharedMemory(1));
     const { client } = writer;
     const { generation } = await client.open();
     const names = Array.from({ length: 600 }, (_, n) => `s${n}`);
@@ -161,16 +143,16 @@ describe('a store on its writer', () => {
     const again = client.commit({ frames: [frameOf('s7', 1)], frontiers: new Map(), generation });
     await Promise.all([...forgets, client.forget('nobody'), again]);
     await writer.stop();
-    const { streams } = inspectDirectory(nodeFileSystem, directory, { verify: false });
+    const { streams } = inspectDirectory(nodeFileSystem, writers.directory, { verify: false });
     expect(streams.map(({ stream }) => stream).sort()).toEqual(['s7', ...names.slice(500)].sort());
     // Many commits fewer than one for each.
     expect(streams.find(({ stream }) => stream === 's7')?.checkpoints.at(-1)?.commit).toBeLessThan(100);
   });
 
   test('is refused when another has the directory, and can be opened when it is free', async () => {
-    const first = start(directory, sharedMemory(1));
+    const first = start(writers.directory, sharedMemory(1));
     await first.client.open();
-    const second = start(directory, sharedMemory(1), { lockWaitMs: 0 });
+    const second = start(writers.directory, sharedMemory(1), { lockWaitMs: 0 });
     expect(await codeOf(second.client.open())).toBe('ERR_TIDEMARK_DIRECTORY_LOCKED');
     await first.stop();
     expect((await second.client.open()).generation).toBe(2n);
@@ -179,7 +161,7 @@ describe('a store on its writer', () => {
 
 describe('promises of a store', () => {
   test('all settle when the thread dies', async () => {
-    const writer = start(directory, sharedMemory(1));
+    const writer = start(writers.directory, sharedMemory(1));
     const contents = await writer.client.open();
     const waiting = [
       writer.client.commit({
@@ -196,7 +178,7 @@ describe('promises of a store', () => {
     expect(await codeOf(writer.client.read('a'))).toBe('ERR_TIDEMARK_STORE_FAILED');
     await writer.client.close();
     // The thread is gone, and with it its lock.
-    const next = start(directory, sharedMemory(1));
+    const next = start(writers.directory, sharedMemory(1));
     expect((await next.client.open()).generation).toBe(contents.generation + 1n);
   });
 
@@ -210,17 +192,17 @@ describe('promises of a store', () => {
   });
 
   test('are refused after close, which ends the task and frees the directory', async () => {
-    const writer = start(directory, sharedMemory(1));
+    const writer = start(writers.directory, sharedMemory(1));
     await writer.client.open();
     await Promise.all([writer.client.close(), writer.client.close()]);
     await writer.ended;
     expect(await codeOf(writer.client.read('a'))).toBe('ERR_TIDEMARK_CLOSED');
-    const next = start(directory, sharedMemory(1), { lockWaitMs: 0 });
+    const next = start(writers.directory, sharedMemory(1), { lockWaitMs: 0 });
     expect((await next.client.open()).generation).toBe(2n);
   });
 
   test('are refused before the store is open', async () => {
-    const { client } = start(directory, sharedMemory(1));
+    const { client } = start(writers.directory, sharedMemory(1));
     expect(await codeOf(client.read('a'))).toBe('ERR_TIDEMARK_CLOSED');
     const commit = client.commit({ frames: [frameOf('a', 1)], frontiers: new Map(), generation: 1n });
     expect(await codeOf(commit)).toBe('ERR_TIDEMARK_CLOSED');
@@ -241,7 +223,7 @@ describe('a random workload', () => {
       const model = new Map<string, FrameRef[]>();
       let frontier = 0n;
       for (let life = 0; life < 4; life++) {
-        const writer = start(directory, memory, { diskBytes: 2 ** 21 });
+        const writer = start(writers.directory, memory, { diskBytes: 2 ** 21 });
         const contents = await writer.client.open();
         const restored = await checkpointsOf(contents);
         const expected = new Map([...model].map(([stream, kept]) => [stream, kept.at(-1)?.sequence]));

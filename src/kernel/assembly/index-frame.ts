@@ -20,16 +20,22 @@ const EXTENSION_HEAD_BYTES: usize = 16;
 /** No position: what was read cannot be part of a frame. Address 0 is never within one. */
 const WRONG: usize = 0;
 
+/** Whether `length` bytes at `frame` end with a footer that fits them, its checksum included. */
+// @ts-ignore: decorator
+@inline
+export function isFrame(frame: usize, length: usize): bool {
+  if (length < FOOTER_BYTES) return false;
+  const footer = frame + length - FOOTER_BYTES;
+  if (load<u64>(footer, FOOTER_MAGIC) != MAGIC || load<u64>(footer, FOOTER_VERSION) != VERSION_AND_FLAGS) return false;
+  if (<u64>load<u32>(footer) + <u64>load<u32>(footer, 4) != <u64>(length - FOOTER_BYTES)) return false;
+  return load<u64>(footer, FOOTER_CHECKSUM) == xxh64(frame, length - FOOTER_CHECKSUM);
+}
+
 /** Where in the frame its first source is; 0 unless `length` bytes at `frame` are one whole, undamaged frame. */
 export function verify(frame: usize, length: usize, known: usize): usize {
-  if (length < FOOTER_BYTES) return 0;
+  if (!isFrame(frame, length)) return 0;
   const footer = frame + length - FOOTER_BYTES;
   const bodyBytes = load<u32>(footer);
-  const extensionBytes = load<u32>(footer, 4);
-  if (load<u64>(footer, FOOTER_MAGIC) != MAGIC) return 0;
-  if (<u64>bodyBytes + <u64>extensionBytes != <u64>(length - FOOTER_BYTES)) return 0;
-  if (load<u64>(footer, FOOTER_CHECKSUM) != xxh64(frame, length - FOOTER_CHECKSUM)) return 0;
-  if (load<u64>(footer, FOOTER_VERSION) != VERSION_AND_FLAGS) return 0;
   const sources = index(frame, bodyBytes, known);
   if (sources == 0) return 0;
   const operators = load<u32>(frame, OPERATOR_COUNT);

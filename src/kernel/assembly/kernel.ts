@@ -11,10 +11,11 @@ import {
   MAGIC,
   VERSION_AND_FLAGS,
 } from './footer';
+import { isFrame } from './index-frame';
 import { copyAndXxh64, xxh64 } from './xxh64';
 
 export { findOffset, findState } from './find';
-export { index, verify } from './index-frame';
+export { index, isFrame, verify } from './index-frame';
 
 /** Header of a record of the checkpoint log; byte positions as in store/log/FORMAT.md. */
 const RECORD_KIND: usize = 4;
@@ -62,15 +63,6 @@ export function isRecord(record: usize, length: usize): bool {
   const frame = record + RECORD_HEADER_BYTES;
   if (!isFrame(frame, length)) return false;
   return load<u64>(record, RECORD_PAYLOAD_CHECKSUM) == load<u64>(frame + length - FOOTER_BYTES, FOOTER_CHECKSUM);
-}
-
-/** Whether `length` bytes at `frame` end with a footer that fits them, its checksum included. */
-export function isFrame(frame: usize, length: usize): bool {
-  if (length < FOOTER_BYTES) return false;
-  const footer = frame + length - FOOTER_BYTES;
-  if (load<u64>(footer, FOOTER_MAGIC) != MAGIC || load<u64>(footer, FOOTER_VERSION) != VERSION_AND_FLAGS) return false;
-  if (<u64>load<u32>(footer) + <u64>load<u32>(footer, 4) != <u64>(length - FOOTER_BYTES)) return false;
-  return load<u64>(footer, FOOTER_CHECKSUM) == xxh64(frame, length - FOOTER_CHECKSUM);
 }
 
 /** Writes the footer behind the body and the extension that begin at `frame`. */

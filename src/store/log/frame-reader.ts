@@ -49,8 +49,9 @@ export interface WantedFrame {
   readonly target: Uint8Array;
 }
 
-/** Records that lie no farther apart than this are read together, up to so many bytes. */
-const GAP_BYTES_MAX = 16 * 1024;
+/** Records that lie no farther apart than this are read together … */
+export const GAP_BYTES_MAX: number = 16 * 1024;
+/** … up to so many bytes. */
 const RUN_BYTES_MAX = 1024 * 1024;
 
 export interface RecordPlace {

@@ -10,15 +10,14 @@ import type { CheckpointIndex } from './checkpoint-index.ts';
 import type { SegmentOnDisk } from './directory.ts';
 import type { NewestEntry } from './entry-rows.ts';
 import { FrameCopies, type FrameTargets, type TargetMemory } from './frame-copies.ts';
-import { type RecordPlace, verifyRecordAt } from './frame-reader.ts';
+import { GAP_BYTES_MAX, type RecordPlace, verifyRecordAt } from './frame-reader.ts';
 import { kernelXxh64Into, takeKernelBuffer } from './kernel-buffer.ts';
 import { recordFootprint, viewOf } from './layout.ts';
 import type { PackedNames } from './packed-names.ts';
 import { decodeRecordHeader, RECORD_HEADER_BYTES, RECORD_KIND } from './record.ts';
 import { readSegmentOnDisk } from './segment-reader.ts';
 
-/** Records that lie no farther apart than this are read together, up to so many bytes. */
-const GAP_BYTES_MAX = 16 * 1024;
+/** Neighbours are read together up to so many bytes. */
 const RUN_BYTES_MAX = 256 * 1024;
 /** From here on a frame is read straight to its place; below, a call to the system costs more than the copy. */
 const DIRECT_BYTES_MIN = 64 * 1024;

@@ -158,14 +158,16 @@ function addRecord(reader: SegmentReader, group: Group, place: RecordPlace): voi
     group.commitHeader = header;
     const payload = reader.load(at, recordFootprint(header.length)) + RECORD_HEADER_BYTES;
     const bytes = reader.bytes.slice(payload, payload + header.length);
-    group.record = checksumMatches(header, bytes) ? tryReadCommitRecord(bytes) : undefined;
+    group.record = tryReadCommitRecord(header, bytes);
     if (depth === 'verify') checkPadding(reader, group, place);
   }
 }
 
-function tryReadCommitRecord(bytes: Uint8Array): CommitRecord | undefined {
+/** Undefined when the payload is damaged. */
+function tryReadCommitRecord(header: RecordHeader, payload: Uint8Array): CommitRecord | undefined {
+  if (!checksumMatches(header, payload)) return undefined;
   try {
-    return readCommitRecord(bytes);
+    return readCommitRecord(payload);
   } catch {
     // Its checksum was right, so it is of a form that this format does not have: not to be believed.
     return undefined;
@@ -182,8 +184,10 @@ export function commitRecordIn(
 ): CommitRecord | undefined {
   const header = decodeRecordHeader(bytes, viewOf(bytes), 0, lap);
   if (header?.kind !== RECORD_KIND.commit || header.commit !== number) return undefined;
-  const payload = bytes.subarray(RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + header.length);
-  return checksumMatches(header, payload) ? tryReadCommitRecord(payload) : undefined;
+  return tryReadCommitRecord(
+    header,
+    bytes.subarray(RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + header.length),
+  );
 }
 
 function checksumMatches(header: RecordHeader, payload: Uint8Array): boolean {

@@ -1,6 +1,10 @@
 /** A store writer on a real thread, with the client that talks to it. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { afterEach, beforeEach } from 'vitest';
 import { LogStoreClient } from '../../../src/store/log/log-store-client.ts';
 import type { LogOptions } from '../../../src/store/log/options.ts';
 import type { StoreWriterTask } from '../../../src/store/log/writer-protocol.ts';
@@ -48,6 +52,32 @@ export function startWriter(
       await client.close();
       await ended;
       await pool.destroy();
+    },
+  };
+}
+
+/** For every test of the file: a directory, and writers that end with the test. */
+export function writersInTests(name: string): {
+  readonly directory: string;
+  start(...parameters: Parameters<typeof startWriter>): RunningWriter;
+} {
+  const running: RunningWriter[] = [];
+  let directory = '';
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), `tidemark-${name}-`));
+  });
+  afterEach(async () => {
+    for (const writer of running.splice(0)) await writer.terminate();
+    rmSync(directory, { recursive: true });
+  });
+  return {
+    get directory() {
+      return directory;
+    },
+    start(...parameters) {
+      const writer = startWriter(...parameters);
+      running.push(writer);
+      return writer;
     },
   };
 }
