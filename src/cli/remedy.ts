@@ -16,7 +16,7 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   ERR_TIDEMARK_PAYLOAD_TOO_LARGE: 'raise memory.ringBytes or split the event',
   ERR_TIDEMARK_MEMORY_FULL: 'raise memory.bytes, or keep fewer or smaller states',
   ERR_TIDEMARK_STORE_FULL:
-    'forget streams or make room on the disk; or raise retain.diskBytes and open again',
+    'forget streams that are over or free the disk; or raise retain.diskBytes and open again',
   ERR_TIDEMARK_STORE_FAILED: 'see the cause (space, permissions, device), then open again',
   ERR_TIDEMARK_FENCED: 'another engine has taken over this store; stop this one',
   ERR_TIDEMARK_DIRECTORY_LOCKED: 'stop the other process that uses the directory, or use another directory',

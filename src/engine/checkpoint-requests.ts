@@ -2,10 +2,12 @@
  * Requests to checkpoint every stream. They are numbered; a shard answers with the newest number that it
  * has seen, which answers all before it. A request is done when every shard has answered.
  */
+import { systemClock } from '../clock.ts';
 import type { ShardHandle } from './shard-handle.ts';
 
 interface Waiter {
   readonly request: number;
+  readonly since: number;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }
@@ -25,7 +27,7 @@ export class CheckpointRequests {
     const request = this.#request;
     for (const shard of this.#shards) shard.requestCheckpoint(request);
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ request, resolve, reject });
+      this.#waiters.push({ request, since: systemClock.now(), resolve, reject });
     });
   }
 
@@ -40,8 +42,13 @@ export class CheckpointRequests {
   }
 
   failAll(reason: () => Error): void {
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const waiter of waiters) waiter.reject(reason());
+    this.failLate(reason, Number.POSITIVE_INFINITY);
+  }
+
+  /** Rejects who has waited since `before`, or longer. */
+  failLate(reason: () => Error, before: number): void {
+    const late = this.#waiters.filter(({ since }) => since <= before);
+    this.#waiters = this.#waiters.filter(({ since }) => since > before);
+    for (const waiter of late) waiter.reject(reason());
   }
 }

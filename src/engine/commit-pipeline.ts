@@ -7,23 +7,24 @@
  * nor a commit meanwhile, whose frames of a new stream of the name might be forgotten with the old one. Where both
  * wait they take turns, so that neither keeps the other waiting for ever.
  *
- * A store without room does not end this: the batch that it refuses is tried again (`PendingBatch`), and nothing else is
- * committed before it. Who has waited for long is told so.
+ * A store that is full refuses commits. What it refuses waits again, and the pipeline looks for what fits, with pauses;
+ * streams are forgotten meanwhile, which makes room.
  */
 import type { Clock } from '../clock.ts';
-import { TidemarkError } from '../error.ts';
+import type { TidemarkError } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
-import type { CentralStore, IndexedStream, StoredFrame } from '../store/central-store.ts';
+import type { CentralStore } from '../store/central-store.ts';
 import type { CheckpointStore } from '../store/contract.ts';
+import type { IndexedStream, StoredFrame } from '../store/stored-frame.ts';
 import { computeFrontiers, type SourceProgress } from './frontiers.ts';
-import { PendingBatch } from './pending-batch.ts';
+import { isStoreFull } from './full-store.ts';
+import { RoomSearch } from './room-search.ts';
 
 /** Handing over a frame and settling it take the main thread about a microsecond. */
 const BATCH_FRAMES_MAX = 256;
 /** After a commit that took so many milliseconds the next one takes more: a slow disk must not be slow for each. */
 const SLOW_COMMIT_MS = 5;
 const SLOW_BATCH_FRAMES_MAX = 1_024;
-const BATCH_BYTES_MAX = 2 ** 25;
 /** Streams that the store is asked to forget at a time. */
 const FORGOTTEN_MAX = 64;
 /**
@@ -43,6 +44,8 @@ export interface CommitPorts {
   readonly central: CentralStore;
   readonly generation: bigint;
   readonly clock: Clock;
+  /** How long somebody waits while the store is full. */
+  readonly storeFullTimeoutMs: number;
   /** Whether somebody waits for frames to become durable. */
   readonly isAwaited: () => boolean;
   readonly sources: () => Iterable<SourceProgress>;
@@ -50,19 +53,23 @@ export interface CommitPorts {
   /** The store has forgotten them, and nothing of a commit is under way. */
   readonly onForgotten: (streams: readonly IndexedStream[]) => void;
   readonly onFrontier: (source: string, offset: bigint) => void;
-  readonly onError: (error: unknown) => void;
-  /** The store has no room; told once until it has. */
-  readonly onFull: () => void;
-  /** It has had none for `fullTimeoutMs`: who waits for something to become durable is to wait no longer. */
+  /** The store has refused something for want of room. Its frames wait again. */
   readonly onRefused: (error: TidemarkError) => void;
-  readonly fullTimeoutMs: number;
+  /** Nothing waits any more that was refused. */
+  readonly onRoom: () => void;
+  readonly onError: (error: unknown) => void;
+}
+
+interface FrontierWaiter {
+  readonly commit: number;
+  readonly since: number;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
 }
 
 export class CommitPipeline {
-  committed: ReadonlyMap<string, bigint>;
+  committed: Map<string, bigint>;
   commits = 0;
-  /** Commits that the store had no room for. */
-  refused = 0;
   readonly #ports: CommitPorts;
   /** A commit is under way, or streams are being forgotten. */
   #isBusy = false;
@@ -70,24 +77,20 @@ export class CommitPipeline {
   #isStopped = false;
   #frontierTimer: NodeJS.Timeout | undefined;
   #pauseTimer: NodeJS.Timeout | undefined;
-  /** What the store has refused, and gets again when the timer has run out, or at once if there is none. */
-  #again: PendingBatch | undefined;
-  #againTimer: NodeJS.Timeout | undefined;
-  #fullSince: number | undefined;
-  /** Batches taken, and when the last commit began. */
+  /** The pause is one for want of room: until it ends, only streams are forgotten, or nothing happens at all. */
+  #pause: 'commits' | 'all' | undefined;
+  readonly #room: RoomSearch;
+  /** Commits begun, and when the last one was. */
   #begun = 0;
   #begunAt = Number.NEGATIVE_INFINITY;
   /** Milliseconds that the last commit took. */
   #tookMs = 0;
-  /** Who waits until the batch of that number is durable. */
-  #waiters: {
-    readonly commit: number;
-    readonly resolve: () => void;
-    readonly reject: (error: Error) => void;
-  }[] = [];
+  /** Who waits until the commit of that number has ended. */
+  #waiters: FrontierWaiter[] = [];
 
   constructor(ports: CommitPorts, restored: ReadonlyMap<string, bigint>) {
     this.#ports = ports;
+    this.#room = new RoomSearch(ports.storeFullTimeoutMs);
     this.committed = new Map(restored);
   }
 
@@ -98,8 +101,8 @@ export class CommitPipeline {
    */
   kick(): void {
     if (this.#isBusy || this.#isStopped) return;
-    if (this.#again !== undefined) {
-      if (this.#againTimer === undefined || this.#ports.central.hasForgotten) this.#begin();
+    if (this.#pause !== undefined) {
+      if (this.#pause === 'commits' && this.#ports.central.hasForgotten) this.#begin();
       return;
     }
     if (this.#ports.central.isIdle) {
@@ -114,8 +117,8 @@ export class CommitPipeline {
   /** What a commit of the frames that wait may be put off by. */
   #pauseMs(): number {
     const { central, clock, isAwaited } = this.#ports;
-    // Each is awaited.
-    if (central.hasForgotten) return 0;
+    // Each is awaited. What was refused has waited long enough.
+    if (central.hasForgotten || central.refusedStreams > 0) return 0;
     if (central.waitingFrames >= PROMPT_FRAMES || central.waitingBytes >= PROMPT_BYTES) return 0;
     if (this.#waiters.length > 0 || isAwaited()) return 0;
     return this.#begunAt + COMMIT_INTERVAL_MS - clock.now();
@@ -126,17 +129,22 @@ export class CommitPipeline {
     if (!this.#isBusy && !this.#isStopped && !this.#ports.central.isIdle) this.#begin();
   }
 
-  /**
-   * Resolves once the frontiers that hold now are durable, or no commit will begin any more.
-   * @throws ERR_TIDEMARK_STORE_FULL
-   */
+  /** Resolves once the frontiers that hold now are durable, or no commit will begin any more. */
   commitFrontiers(): Promise<void> {
     if (this.#isStopped || !this.#hasNewFrontiers()) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      // A batch under way carries the frontiers of when it was taken.
-      this.#waiters.push({ commit: this.#begun + 1, resolve, reject });
-      if (!this.#isBusy && this.#again === undefined) this.#begin();
+      // A commit under way carries the frontiers of when it began.
+      const commit = this.#begun + 1;
+      this.#waiters.push({ commit, since: this.#ports.clock.now(), resolve, reject });
+      if (!this.#isBusy && this.#pause === undefined) this.#begin();
     });
+  }
+
+  /** Rejects who has waited for frontiers since `before`, or longer. */
+  failLate(reason: () => Error, before: number): void {
+    const late = this.#waiters.filter(({ since }) => since <= before);
+    this.#waiters = this.#waiters.filter(({ since }) => since > before);
+    for (const { reject } of late) reject(reason());
   }
 
   /** No commit begins any more. */
@@ -159,104 +167,111 @@ export class CommitPipeline {
     this.#hasJustForgotten = true;
     const streams = central.takeForgotten(FORGOTTEN_MAX);
     // One stream after the other may have had the same name.
-    const names = new Set(streams.map(({ name }) => name));
-    const forgotten = [...names].map((name) => settled(() => store.forget(name)));
-    Promise.all(forgotten).then(() => this.#onForgotten(streams), this.#onFailed);
+    const names = [...new Set(streams.map(({ name }) => name))];
+    // All have to have ended before anything else begins, however some of them end.
+    const forgotten = Promise.allSettled(names.map((name) => settled(() => store.forget(name))));
+    void forgotten.then((outcomes) => this.#onForgets(streams, names, outcomes));
+  }
+
+  #onForgets(
+    streams: readonly IndexedStream[],
+    names: readonly string[],
+    outcomes: readonly PromiseSettledResult<void>[],
+  ): void {
+    this.#isBusy = false;
+    const errors = outcomes.map((outcome) =>
+      outcome.status === 'rejected' ? { of: outcome.reason as unknown } : undefined,
+    );
+    const failure = errors.find((error) => error !== undefined && !isStoreFull(error.of));
+    if (failure !== undefined) {
+      this.#fail(failure.of);
+      return;
+    }
+    const refused = new Set(names.filter((_, at) => errors[at] !== undefined));
+    const gone = streams.filter(({ name }) => !refused.has(name));
+    if (gone.length > 0) this.#onForgotten(gone);
+    if (refused.size > 0) {
+      this.#ports.central.putBackForgotten(streams.filter(({ name }) => refused.has(name)));
+      this.#refuse(errors.find((error) => error !== undefined)?.of, { ms: this.#room.pauseMs(), of: 'all' });
+      return;
+    }
+    if (this.#ports.central.refusedStreams === 0) this.#endRefusals();
+    this.#goOn();
   }
 
   #onForgotten(streams: readonly IndexedStream[]): void {
-    this.#isBusy = false;
-    const { central, onForgotten } = this.#ports;
-    central.settle(this.#again?.drop(streams) ?? []);
-    central.settleForgotten(streams);
-    onForgotten(streams);
-    this.#goOn();
+    this.#ports.central.settleForgotten(streams);
+    this.#room.onRoomMade();
+    this.#ports.onForgotten(streams);
+  }
+
+  #endRefusals(): void {
+    this.#room.end();
+    this.#ports.onRoom();
   }
 
   #commit(): void {
     this.#hasJustForgotten = false;
-    const { clock, memory, store, generation } = this.#ports;
+    const { central, clock, memory, store, generation } = this.#ports;
     this.#begunAt = clock.now();
-    const batch = this.#again ?? this.#takeBatch();
-    const frames = batch.part;
-    const frontiers = batch.isLastPart ? batch.frontiers : this.committed;
+    const framesMax = this.#tookMs < SLOW_COMMIT_MS ? BATCH_FRAMES_MAX : SLOW_BATCH_FRAMES_MAX;
+    const { frames, through } = central.takeBatch({ frames: framesMax, bytes: this.#room.bytesMax });
+    const frontiers = this.#frontiers();
+    this.#begun++;
     const refs = frames.map((frame) => ({
       stream: frame.stream.name,
       sequence: frame.sequence,
       bytes: memory.u8.subarray(frame.address, frame.address + frame.bytes),
     }));
     const commit = settled(() => store.commit({ frames: refs, frontiers, generation }));
-    const onDone = (): void => (batch.isLastPart ? this.#onCommitted(batch) : this.#onPartCommitted(batch));
-    commit.then(onDone, (error: unknown) => this.#onNotCommitted(batch, error));
+    commit.then(
+      () => this.#onCommitted(frames, through, frontiers),
+      (error: unknown) => this.#onNotCommitted(frames, error),
+    );
   }
 
-  #takeBatch(): PendingBatch {
-    const framesMax = this.#tookMs < SLOW_COMMIT_MS ? BATCH_FRAMES_MAX : SLOW_BATCH_FRAMES_MAX;
-    const limits = { frames: framesMax, bytes: BATCH_BYTES_MAX };
-    const { frames, through } = this.#ports.central.takeBatch(limits);
-    this.#begun++;
-    return new PendingBatch(frames, through, this.#frontiers());
-  }
-
-  #onNotCommitted(batch: PendingBatch, error: unknown): void {
-    if (!isFull(error)) {
-      this.#onFailed(error);
+  #onNotCommitted(frames: readonly StoredFrame[], error: unknown): void {
+    this.#isBusy = false;
+    if (!isStoreFull(error)) {
+      this.#fail(error);
       return;
     }
-    this.#isBusy = false;
-    if (this.#isStopped) return;
-    this.refused++;
-    this.#again = batch;
-    const { clock, onFull, onRefused, fullTimeoutMs } = this.#ports;
-    const now = clock.now();
-    if (this.#fullSince === undefined) {
-      this.#fullSince = now;
-      onFull();
-    } else if (now - this.#fullSince >= fullTimeoutMs) {
-      this.#fullSince = now;
-      const reason = fullFor(fullTimeoutMs, error);
-      const waiters = this.#waiters;
-      this.#waiters = [];
-      for (const waiter of waiters) waiter.reject(reason);
-      onRefused(reason);
-    }
-    const pauseMs = batch.onRefused();
-    if (pauseMs > 0) this.#againTimer = setTimeout(() => this.#tryAgain(), pauseMs).unref();
-    this.#goOn();
+    this.#ports.central.putBack(frames);
+    this.#refuse(error, { ms: this.#room.onRefused(frames.length, bytesOf(frames)), of: 'commits' });
   }
 
-  #tryAgain(): void {
-    this.#againTimer = undefined;
-    if (!this.#isBusy && !this.#isStopped) this.#begin();
-  }
-
-  #onPartCommitted(batch: PendingBatch): void {
-    this.#isBusy = false;
-    this.commits++;
-    const frames = batch.part;
-    batch.onCommitted();
-    this.#ports.central.settle(frames);
-    // Of the places in the queue none is through before all are.
-    this.#ports.onDurable(frames, 0);
-    this.#goOn();
-  }
-
-  readonly #onFailed = (error: unknown): void => {
-    this.#isBusy = false;
+  #fail(error: unknown): void {
     if (!this.#isStopped) this.#ports.onError(error);
-  };
+  }
 
-  #onCommitted(batch: PendingBatch): void {
+  /** Goes on after a pause, of commits or of all; at once if it takes no time. */
+  #refuse(error: unknown, pause: { ms: number; of: 'commits' | 'all' }): void {
+    if (this.#isStopped) return;
+    this.#ports.onRefused(error as TidemarkError);
+    // Who was told may have begun something, or ended it all.
+    if (this.#isBusy || this.#isStopped) return;
+    if (pause.ms === 0) {
+      this.#begin();
+      return;
+    }
+    this.#clearTimers();
+    this.#pause = pause.of;
+    this.#pauseTimer = setTimeout(() => this.#begin(), pause.ms).unref();
+    // Streams that are to be forgotten need no pause.
+    this.kick();
+  }
+
+  #onCommitted(frames: readonly StoredFrame[], through: number, frontiers: Map<string, bigint>): void {
     this.#isBusy = false;
-    this.#again = undefined;
-    this.#fullSince = undefined;
     this.#tookMs = this.#ports.clock.now() - this.#begunAt;
     this.commits++;
     const before = this.committed;
-    const { part: frames, through, frontiers } = batch;
     this.committed = frontiers;
-    this.#ports.central.settle(frames);
-    this.#ports.onDurable(frames, through);
+    const { central, onDurable } = this.#ports;
+    central.settle(frames);
+    if (central.refusedStreams > 0) this.#room.onTaken(bytesOf(frames));
+    else this.#endRefusals();
+    onDurable(frames, through);
     for (const [source, offset] of frontiers) {
       if (before.get(source) !== offset) this.#ports.onFrontier(source, offset);
     }
@@ -266,8 +281,7 @@ export class CommitPipeline {
 
   #goOn(): void {
     this.kick();
-    if (this.#isBusy || this.#isStopped || this.#again !== undefined) return;
-    if (this.#waiters.length > 0) this.#begin();
+    if (!this.#isBusy && !this.#isStopped && this.#waiters.length > 0) this.#begin();
   }
 
   #commitLateFrontiers(): void {
@@ -278,10 +292,9 @@ export class CommitPipeline {
   #clearTimers(): void {
     clearTimeout(this.#frontierTimer);
     clearTimeout(this.#pauseTimer);
-    clearTimeout(this.#againTimer);
     this.#frontierTimer = undefined;
     this.#pauseTimer = undefined;
-    this.#againTimer = undefined;
+    this.#pause = undefined;
   }
 
   #release(ended: number): void {
@@ -317,17 +330,8 @@ export class CommitPipeline {
   }
 }
 
-/** That there is no room now; there may be later. */
-function isFull(error: unknown): error is TidemarkError {
-  return error instanceof TidemarkError && error.code === 'ERR_TIDEMARK_STORE_FULL' && error.retryable;
-}
-
-function fullFor(ms: number, cause: TidemarkError): TidemarkError {
-  return new TidemarkError(
-    'ERR_TIDEMARK_STORE_FULL',
-    `the store has had no room for ${ms} ms: ${cause.message}`,
-    { cause, retryable: true },
-  );
+function bytesOf(frames: readonly StoredFrame[]): number {
+  return frames.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** What a call to the store comes to; one of the user's may throw at once, or return nothing. */

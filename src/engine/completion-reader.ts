@@ -1,7 +1,7 @@
 /** Reads what shards publish, in the order in which they did, and turns it into calls. Main thread only. */
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { COMPLETION, ENTRY } from '../memory/entry-rings.ts';
-import { type SourceLow, StoredFrame } from '../store/central-store.ts';
+import { type SourceLow, StoredFrame } from '../store/stored-frame.ts';
 import type { RoutedStream, Router } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
 

@@ -3,24 +3,32 @@
  * `checkpoint(stream)`), named by how many of its events were pushed; and everything that is stored by
  * now (`checkpoint()`), named by a place in the commit queue.
  */
+import { type Clock, systemClock } from '../clock.ts';
 import type { RoutedStream } from './router.ts';
 
-export interface DurabilityWaiter {
-  readonly pushed: number;
+interface Waiter {
+  readonly since: number;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }
 
-interface Barrier {
+export interface DurabilityWaiter extends Waiter {
+  readonly pushed: number;
+}
+
+interface Barrier extends Waiter {
   readonly through: number;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
 }
 
 export class Durability {
   readonly #waiting = new Set<RoutedStream>();
   #barriers: Barrier[] = [];
   #settledThrough = 0;
+  readonly #clock: Clock;
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+  }
 
   get isAwaited(): boolean {
     return this.#waiting.size > 0 || this.#barriers.length > 0;
@@ -31,7 +39,7 @@ export class Durability {
     if (stream.settled >= pushed) return Promise.resolve();
     return new Promise((resolve, reject) => {
       stream.waiters ??= [];
-      stream.waiters.push({ pushed, resolve, reject });
+      stream.waiters.push({ pushed, since: this.#clock.now(), resolve, reject });
       this.#waiting.add(stream);
     });
   }
@@ -56,7 +64,7 @@ export class Durability {
   untilThrough(through: number): Promise<void> {
     if (this.#settledThrough >= through) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      this.#barriers.push({ through, resolve, reject });
+      this.#barriers.push({ through, since: this.#clock.now(), resolve, reject });
     });
   }
 
@@ -70,15 +78,21 @@ export class Durability {
 
   /** Nothing will become durable any more. `reason` makes an error for each waiter. */
   failAll(reason: () => Error): void {
-    const streams = [...this.#waiting];
-    this.#waiting.clear();
-    for (const stream of streams) {
+    this.failLate(reason, Number.POSITIVE_INFINITY);
+  }
+
+  /** Rejects who has waited since `before`, or longer. */
+  failLate(reason: () => Error, before: number): void {
+    const isLate = ({ since }: Waiter): boolean => since <= before;
+    for (const stream of this.#waiting) {
       const waiters = stream.waiters ?? [];
-      stream.waiters = undefined;
-      for (const waiter of waiters) waiter.reject(reason());
+      const left = waiters.filter((waiter) => !isLate(waiter));
+      stream.waiters = left.length === 0 ? undefined : left;
+      if (left.length === 0) this.#waiting.delete(stream);
+      for (const waiter of waiters) if (isLate(waiter)) waiter.reject(reason());
     }
     const barriers = this.#barriers;
-    this.#barriers = [];
-    for (const barrier of barriers) barrier.reject(reason());
+    this.#barriers = barriers.filter((barrier) => !isLate(barrier));
+    for (const barrier of barriers) if (isLate(barrier)) barrier.reject(reason());
   }
 }

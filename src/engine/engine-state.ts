@@ -27,20 +27,16 @@ export class EngineState {
 
   /** A new error for each rejection: callers add to it, and stacks tell them apart. */
   rejection(accepted?: number): TidemarkError {
-    const closed = new TidemarkError('ERR_TIDEMARK_CLOSED', 'the engine is closed; open another one');
-    return this.failure === undefined ? withAccepted(closed, accepted) : copyOf(this.failure, accepted);
+    const { failure } = this;
+    const error =
+      failure === undefined
+        ? new TidemarkError('ERR_TIDEMARK_CLOSED', 'the engine is closed; open another one')
+        : new TidemarkError(failure.code, failure.message, {
+            cause: failure.cause ?? failure,
+          });
+    if (accepted !== undefined) error.accepted = accepted;
+    return error;
   }
-}
-
-/** The same error once more, for another who gets it. */
-export function copyOf(error: TidemarkError, accepted?: number): TidemarkError {
-  const { code, message, retryable } = error;
-  return withAccepted(new TidemarkError(code, message, { cause: error.cause ?? error, retryable }), accepted);
-}
-
-function withAccepted(error: TidemarkError, accepted: number | undefined): TidemarkError {
-  if (accepted !== undefined) error.accepted = accepted;
-  return error;
 }
 
 /** An error of ours as it is; a store of the user's may throw anything else. */

@@ -10,11 +10,11 @@ import { EventEmitter } from 'node:events';
 import type { Writable } from 'node:stream';
 import type { CheckpointState } from '../checkpoint/state.ts';
 import { systemClock } from '../clock.ts';
-import { TidemarkError } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { viewFrameAt } from '../memory/frame-view.ts';
 import type { RecoveryReceipt } from '../recovery/receipt.ts';
-import { CentralStore, type StoredFrame } from '../store/central-store.ts';
+import { CentralStore } from '../store/central-store.ts';
+import type { StoredFrame } from '../store/stored-frame.ts';
 import { type BatchLimits, checkBatch, checkSingle } from './batch-checks.ts';
 import { CheckpointRequests } from './checkpoint-requests.ts';
 import { CommitPipeline, type CommitPorts } from './commit-pipeline.ts';
@@ -25,17 +25,17 @@ import { EngineState } from './engine-state.ts';
 import type { Event, PushOptions } from './event.ts';
 import { checkPushOptions } from './event-checks.ts';
 import { Forgets } from './forgets.ts';
-import { type CheckedBatch, Ingest } from './ingest.ts';
+import { closedWhileFull, FullStore, isStoreFull } from './full-store.ts';
+import { Ingest } from './ingest.ts';
 import { MainLoop } from './main-loop.ts';
 import { type EngineEvents, type EngineMetrics, emitSafely, sumMetrics } from './metrics.ts';
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from './options.ts';
-import type { Marks } from './queued-push.ts';
-import { refuseWaiters } from './refusals.ts';
 import type { Router } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
 import { prepare, type Startup, startShards, startTimedOut } from './startup.ts';
 import type { StoreConnection } from './store-connection.ts';
 import { StreamReports } from './stream-reports.ts';
+import { Waits } from './waits.ts';
 import { type Watchdog, watchOperators } from './watchdog.ts';
 import { writableOver } from './writable.ts';
 
@@ -55,7 +55,8 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   readonly #ingest: Ingest;
   readonly #durability = new Durability();
   readonly #forgets = new Forgets();
-  readonly #requests: CheckpointRequests;
+  readonly #full: FullStore;
+  readonly #waits: Waits;
   readonly #reports: StreamReports;
   readonly #state = new EngineState();
   readonly #loop: MainLoop;
@@ -109,8 +110,13 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       forgets: this.#forgets,
       hasStore: startup.connection !== undefined,
     });
+    this.#full = new FullStore({
+      timeoutMs: options.storeFullTimeoutMs,
+      onBegin: () => queueMicrotask(() => emitSafely(this, 'pressure', { shard: undefined, what: 'store' })),
+      onLate: (reason, before) => this.#waits.failLate(reason, before),
+    });
     this.#commits = this.#makePipeline();
-    this.#requests = new CheckpointRequests(startup.shards);
+    const requests = new CheckpointRequests(startup.shards);
     const completions = new CompletionReader(startup.memory, {
       router: startup.router,
       shards: startup.shards.length,
@@ -119,7 +125,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
         onStored: (frame, stream) => this.#reports.onStored(frame, stream),
         onCovered: (stream, seen) => this.#reports.onCovered(stream, seen),
         onForgotten: (stream, lows) => this.#reports.onForgotten(stream, lows),
-        onCheckpointed: (shard, request) => this.#requests.onAnswer(shard, request),
+        onCheckpointed: (shard, request) => requests.onAnswer(shard, request),
       },
     });
     this.#ingest = new Ingest({
@@ -128,6 +134,15 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       shards: startup.shards,
       onFull: (shard) => this.#loop.onFull(shard),
       defer: (callback) => void setImmediate(callback),
+    });
+    this.#waits = new Waits({
+      state: this.#state,
+      ingest: this.#ingest,
+      requests,
+      durability: this.#durability,
+      forgets: this.#forgets,
+      central: this.#central,
+      commits: this.#commits,
     });
     this.#loop = new MainLoop(startup.memory, {
       shards: startup.shards,
@@ -145,7 +160,8 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
    * `{ until: 'durable' }`. An array is checked whole before its first event is accepted. If the engine
    * fails midway, the rejection's `accepted` says how many of its events had been accepted.
    * @throws ERR_TIDEMARK_INVALID_ARGUMENT, ERR_TIDEMARK_PAYLOAD_TOO_LARGE (nothing was accepted);
-   * ERR_TIDEMARK_CLOSED; and what the engine failed with
+   * ERR_TIDEMARK_STORE_FULL, after `storeFullTimeoutMs`: until durable, though the events are accepted, and when
+   * their shard's memory is full of what the store has no room for; ERR_TIDEMARK_CLOSED; and what the engine failed with
    */
   push(events: Event | readonly Event[], options?: PushOptions): Promise<void> {
     try {
@@ -153,12 +169,12 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       const isDurable = checkPushOptions(options, this.#connection !== undefined);
       if (Array.isArray(events)) {
         const streams = checkBatch(events, this.#router, this.#limits);
-        return this.#pushQueued({ events, streams }, isDurable);
+        return this.#waits.untilAccepted({ events, streams }, isDurable);
       }
       const event = events as Event;
       checkSingle(event, this.#router, this.#limits);
       if (isDurable || this.#ingest.isTurnOver || !this.#ingest.tryAccept(event, false)) {
-        return this.#pushQueued({ events: [event], streams: [] }, isDurable);
+        return this.#waits.untilAccepted({ events: [event], streams: [] }, isDurable);
       }
       return ACCEPTED;
     } catch (error) {
@@ -179,24 +195,21 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   /**
    * Checkpoints all streams, or one, with everything pushed before; durable when it resolves (memory
    * only: stored), or forgotten. Streams without events since their last checkpoint are left alone.
-   * @throws ERR_TIDEMARK_NOT_FOUND for a stream that never had an event; ERR_TIDEMARK_CLOSED; and what the engine failed with
+   * @throws ERR_TIDEMARK_NOT_FOUND for a stream that never had an event; ERR_TIDEMARK_STORE_FULL, after
+   * `storeFullTimeoutMs`; ERR_TIDEMARK_CLOSED; and what the engine failed with
    */
   async checkpoint(stream?: string): Promise<void> {
     this.#state.requireOpen();
-    if (stream === undefined) return this.#checkpointAll();
-    const routed = this.#router.requireStream(stream);
-    const marks: Marks = new Map();
-    await this.#ingest.requestCheckpoint(routed, marks, () => this.#state.rejection());
-    await this.#untilSettled(marks);
-    await this.#commits?.commitFrontiers();
-    this.#state.requireAlive();
+    if (stream === undefined) return this.#waits.untilAllCheckpointed();
+    return this.#waits.untilCheckpointed(this.#router.requireStream(stream));
   }
 
   /**
    * Ends a stream: once what was pushed before is through, its state and all of its checkpoints are given up, and it
    * resolves when that is durable. From the call on, its name is that of a new stream, with rules of its own for
    * sequences. Who waits for events or checkpoints of the old one need wait no longer: that resolves, too.
-   * @throws ERR_TIDEMARK_NOT_FOUND for a stream that never had an event; ERR_TIDEMARK_CLOSED; and what the engine failed with
+   * @throws ERR_TIDEMARK_NOT_FOUND for a stream that never had an event; ERR_TIDEMARK_STORE_FULL, after
+   * `storeFullTimeoutMs`, when it is forgotten only later; ERR_TIDEMARK_CLOSED; and what the engine failed with
    */
   async forget(stream: string): Promise<void> {
     this.#state.requireOpen();
@@ -204,9 +217,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     // In the same turn: whatever is pushed next under the name is checked as an event of a new stream, and queued
     // behind the request.
     this.#router.detach(routed);
-    const forgotten = this.#forgets.begin(routed);
-    const isWritten = this.#ingest.requestForget(routed, () => this.#state.rejection());
-    await Promise.all([isWritten, forgotten]);
+    return this.#waits.untilForgotten(routed);
   }
 
   /** A verified copy of the newest checkpoint of a stream. @throws ERR_TIDEMARK_CLOSED; and what the engine failed with */
@@ -245,13 +256,15 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       durable: this.#reports.durable,
       memoryBytes: this.#memory.buffer.byteLength,
       frames: { count: this.#central.frameCount, bytes: this.#central.frameBytes },
-      store: this.#commits ?? { commits: 0, refused: 0 },
+      commits: this.#commits?.commits ?? 0,
+      refusals: this.#full.refusals,
     });
   }
 
   /**
    * Accepts what is being pushed, takes final checkpoints, makes them durable and ends the threads.
-   * @throws what the engine failed with, once everything is released
+   * @throws ERR_TIDEMARK_STORE_FULL, after `storeFullTimeoutMs`, naming streams that are not durable; what the engine
+   * failed with; both once everything is released
    */
   close(): Promise<void> {
     this.#closed ??= this.#close();
@@ -289,9 +302,9 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     if (this.#state.phase === 'open') {
       this.#state.phase = 'closing';
       try {
-        await this.#checkpointAll();
+        await this.#waits.untilAllCheckpointed();
       } catch (error) {
-        this.#fail(error);
+        this.#fail(isStoreFull(error) ? closedWhileFull(error, this.#router.streams()) : error);
       }
     }
     await this.#release(this.#state.phase === 'closing');
@@ -303,6 +316,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   #release(isOrderly: boolean): Promise<void> {
     this.#released ??= (async () => {
       this.#commits?.stop();
+      this.#full.end();
       await Promise.all(this.#shards.map((shard) => (isOrderly ? shard.stop() : shard.kill())));
       try {
         await this.#connection?.store.close();
@@ -318,12 +332,11 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
 
   #fail(error: unknown): void {
     if (!this.#state.fail(error)) return;
-    const reason = (): Error => this.#state.rejection();
     this.#loop.stop();
     this.#watchdog?.stop();
     this.#commits?.stop();
-    this.#ingest.failAll();
-    for (const waits of [this.#durability, this.#requests, this.#forgets]) waits.failAll(reason);
+    this.#full.end();
+    this.#waits.failAll();
     this.#readyWaiter?.reject(this.#state.rejection());
     void this.#release(false);
     if (this.listenerCount('error') > 0) emitSafely(this, 'error', this.#state.rejection());
@@ -337,6 +350,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       central: this.#central,
       generation: this.generation,
       clock: systemClock,
+      storeFullTimeoutMs: this.#options.storeFullTimeoutMs,
       isAwaited: () =>
         this.#durability.isAwaited || this.#shards.some(({ memoryRequest }) => memoryRequest !== undefined),
       sources: () => this.#router.sources(),
@@ -346,47 +360,15 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       },
       onForgotten: (streams) => this.#reports.onForgottenInStore(streams),
       onFrontier: (source, offset) => emitSafely(this, 'frontier', { source, offset }),
+      onRefused: (error) => {
+        this.#full.onRefused(error);
+        // What newer frames have replaced may leave.
+        this.#loop.serveMemory();
+      },
+      onRoom: () => this.#full.end(),
       onError: (error) => this.#fail(error),
-      onFull: () => emitSafely(this, 'pressure', { shard: undefined, what: 'store' }),
-      onRefused: (error) => refuseWaiters(error, this.#ingest, [this.#durability, this.#requests]),
-      fullTimeoutMs: this.#options.storeFullTimeoutMs,
     };
     return new CommitPipeline(ports, this.receipt.positions);
-  }
-
-  async #pushQueued(batch: CheckedBatch, isDurable: boolean): Promise<void> {
-    const marks: Marks | undefined = isDurable ? new Map() : undefined;
-    const count = batch.events.length;
-    await this.#ingest.accept(batch, marks, (accepted) => this.#state.rejection(accepted));
-    if (marks === undefined) return;
-    try {
-      await this.#untilSettled(marks);
-    } catch (error) {
-      if (error instanceof TidemarkError) error.accepted = count;
-      throw error;
-    }
-  }
-
-  async #untilSettled(marks: Marks): Promise<void> {
-    this.#state.requireAlive();
-    const settled = [...marks].map(([stream, pushed]) => this.#durability.untilSettled(stream, pushed));
-    this.#commits?.kick();
-    await Promise.all(settled);
-  }
-
-  async #checkpointAll(): Promise<void> {
-    // Behind whatever still waits for room.
-    await this.#ingest.accept({ events: [], streams: [] }, undefined, () => this.#state.rejection());
-    // What fails between these steps has rejected who waited then; nobody would reject who waits later.
-    this.#state.requireAlive();
-    await this.#requests.request();
-    this.#state.requireAlive();
-    if (this.#commits === undefined) return;
-    const settled = this.#durability.untilThrough(this.#central.enqueued);
-    this.#commits.kick();
-    await settled;
-    await this.#commits.commitFrontiers();
-    this.#state.requireAlive();
   }
 
   #onReady(shard: ShardHandle): void {

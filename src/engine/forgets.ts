@@ -2,10 +2,13 @@
  * Streams that are being forgotten: from the call of `forget` until nothing of them is left, in the durable store
  * either. Under a name there may be several, one after the other, and a new stream that is not forgotten.
  */
+import { systemClock } from '../clock.ts';
 import type { RoutedStream } from './router.ts';
 
 interface Forget {
   readonly stream: RoutedStream;
+  /** When it began; undefined once it is no longer waited for. */
+  since: number | undefined;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }
@@ -22,7 +25,7 @@ export class Forgets {
   begin(stream: RoutedStream): Promise<void> {
     return new Promise((resolve, reject) => {
       const forgets = this.#byName.get(stream.name) ?? [];
-      forgets.push({ stream, resolve, reject });
+      forgets.push({ stream, since: systemClock.now(), resolve, reject });
       this.#byName.set(stream.name, forgets);
     });
   }
@@ -40,5 +43,14 @@ export class Forgets {
     const forgets = [...this.#byName.values()].flat();
     this.#byName.clear();
     for (const { reject } of forgets) reject(reason());
+  }
+
+  /** Rejects who has waited since `before`, or longer. Their streams are forgotten all the same, when that is possible. */
+  failLate(reason: () => Error, before: number): void {
+    for (const forget of [...this.#byName.values()].flat()) {
+      if (forget.since === undefined || forget.since > before) continue;
+      forget.since = undefined;
+      forget.reject(reason());
+    }
   }
 }

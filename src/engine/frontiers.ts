@@ -2,15 +2,16 @@
  * The frontier of every source: the least offset of an event that no durable checkpoint covers, and the
  * greatest next offset when all are covered. Main thread only.
  *
- * A pushed event is in one of four places until it is durable, and each place bounds the frontier:
+ * A pushed event is in one of these places until it is durable, and each place bounds the frontier:
  *
  *   waiting to be accepted       `#waitingLow`: offset of the first waiting event, or less
+ *   withdrawn, not yet again     `#withdrawnLow`: its offset, until an event of the source is accepted
  *   in a ring, unread            `unreadLow` of its shard: offset of the first unread event, or less
  *   applied, in no frame         `openLow` of its shard, as the shard last reported it
  *   in a frame, not yet durable  the frame's lows, kept by the central store
  *
  * A shard publishes a frame before it reports the open low that the frame raised, and reports both in
- * order; so an event is never missing from all four. Between reports the result can be too low, never
+ * order; so an event is never missing from all of them. Between reports the result can be too low, never
  * too high.
  */
 import type { U64 } from './event.ts';
@@ -40,8 +41,10 @@ export class SourceProgress {
   /** Events that wait to be accepted; while there are some, at most the offset of the first. */
   #waiting = 0;
   #waitingLow: U64 = 0n;
-  /** Of the last event that was accepted. */
+  /** Of the last event accepted in this life. */
   #acceptedOffset: U64 | undefined;
+  /** Offset of the first event that waited in vain since one was accepted. */
+  #withdrawnLow: U64 | undefined;
 
   constructor(index: number, name: string, restored: bigint | undefined) {
     this.index = index;
@@ -71,15 +74,20 @@ export class SourceProgress {
     this.#waitingLow = offset;
   }
 
-  /** None of the events that wait will be accepted; they may come again. */
-  onRefused(): void {
-    this.#waiting = 0;
+  /**
+   * An event at `offset` that waits never will be accepted: whoever pushed it is told, and may push it again, though
+   * others behind it waited, too. An earlier event of the record may be accepted: a crash before that must not skip it.
+   */
+  onWithdrawn(offset: U64): void {
+    this.#waiting--;
+    if (this.#withdrawnLow === undefined || offset < this.#withdrawnLow) this.#withdrawnLow = offset;
     this.lastOffset = this.#acceptedOffset;
-    if (this.lastOffset === undefined) this.firstOffset = undefined;
+    if (this.#acceptedOffset === undefined) this.firstOffset = undefined;
   }
 
   onPush(shard: number, offset: U64, nextOffset: U64): void {
     this.#acceptedOffset = offset;
+    this.#withdrawnLow = undefined;
     const progress = this.#on(shard);
     if (progress.pushed === progress.read) progress.unreadLow = offset;
     progress.pushed++;
@@ -97,6 +105,7 @@ export class SourceProgress {
 
   /** Where reading goes on; undefined: from the start. */
   get position(): bigint | undefined {
+    if (this.#withdrawnLow !== undefined) return BigInt(this.#withdrawnLow);
     return greater(this.restored, this.greatestNext);
   }
 
@@ -104,6 +113,7 @@ export class SourceProgress {
   frontier(pending: bigint | undefined): bigint | undefined {
     let least = pending;
     if (this.#waiting > 0) least = lesser(least, BigInt(this.#waitingLow));
+    if (this.#withdrawnLow !== undefined) least = lesser(least, BigInt(this.#withdrawnLow));
     for (const progress of this.#shards) {
       if (progress === undefined) continue;
       if (progress.openLow !== undefined) least = lesser(least, progress.openLow);

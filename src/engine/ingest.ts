@@ -10,13 +10,15 @@
  * succeed at once would otherwise keep timers and sockets from ever being served. A push that is beyond that measure
  * is written all the same, up to a second one, and answered in the next turn: to let it wait would mean to copy it.
  */
+import { systemClock } from '../clock.ts';
+import type { TidemarkError } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { AT, FLAG, RECORD, recordBytes } from '../memory/ingest-ring.ts';
 import type { Event } from './event.ts';
 import { nextOffsetOf, payloadBytes } from './event-checks.ts';
 import { copiesFrom } from './event-copies.ts';
 import type { SourceProgress } from './frontiers.ts';
-import type { Marks, QueuedPush, StreamRequest } from './queued-push.ts';
+import { announce, type Marks, type QueuedPush, type StreamRequest, withdraw } from './queued-push.ts';
 import { type RoutedStream, type Router, shardOf } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
 
@@ -55,6 +57,8 @@ export class Ingest {
   #isTurnEnding = false;
   /** Answers of pushes that are accepted, but were beyond the measure of the turn. */
   #answers: (() => void)[] = [];
+  /** The shard whose ring was full last. */
+  #fullShard: ShardHandle | undefined;
   /** Of the last event: most events come from the same source as the one before. */
   #source: SourceProgress | undefined;
 
@@ -119,19 +123,29 @@ export class Ingest {
     const queue = this.#queue.slice(this.#first);
     this.#queue = [];
     this.#first = 0;
-    for (const push of queue) push.reject(push.next);
+    for (const push of queue) push.reject(push.rejection(push.next));
   }
 
   /**
-   * What waits for room is not accepted, and the same events may be pushed again. Requests stay: they are no events, and
-   * what they ask for is under way.
+   * Rejects what waits for room on a shard that itself waits for memory, if the first push of it has waited since
+   * `before`, or longer. The pushes behind that go with it: were they accepted, the events of a source would come out of
+   * order, and the rejected ones could not be pushed again. A stream that is to be forgotten still will be.
    */
-  refuseAll(reason: (accepted: number) => Error): void {
+  failLate(reason: () => TidemarkError, before: number): void {
     const waiting = this.#queue.slice(this.#first);
-    this.#queue = waiting.filter(({ request }) => request !== undefined);
+    const [head] = waiting;
+    if (head === undefined || head.since > before || this.#fullShard?.memoryRequest === undefined) return;
+    const isKept = ({ events, request, since }: QueuedPush): boolean =>
+      events.length === 0 && (since > before || request?.kind === RECORD.forgetStream);
+    this.#queue = waiting.filter(isKept);
     this.#first = 0;
-    for (const source of this.#ports.router.sources()) source.onRefused();
-    for (const push of waiting) if (push.request === undefined) push.reject(push.next, reason);
+    for (const push of waiting) {
+      if (isKept(push)) continue;
+      withdraw(push, this.#ports.router);
+      const error = reason();
+      if (push.events.length > 0) error.accepted = push.next;
+      push.reject(error);
+    }
   }
 
   #enqueue(
@@ -144,7 +158,9 @@ export class Ingest {
         next: 0,
         isAnnounced: false,
         resolve,
-        reject: (accepted, reason = onReject) => reject(reason(accepted)),
+        since: systemClock.now(),
+        reject,
+        rejection: onReject,
       };
       this.#queue.push(queued);
       if (this.#queue.length === this.#first + 1) this.resume();
@@ -152,7 +168,7 @@ export class Ingest {
       // Still in the caller's call: once it has returned, the array, the events and their bytes may change. The
       // copies take as much memory as the caller pushes without awaiting it, which is the caller's to bound.
       queued.events = copiesFrom(queued.next, queued.events);
-      this.#announce(queued);
+      announce(queued, this.#ports.router);
     });
   }
 
@@ -163,24 +179,6 @@ export class Ingest {
     if (!isDone && (this.#first < TRIM_MIN || this.#first * 2 < this.#queue.length)) return;
     this.#queue = this.#queue.slice(this.#first);
     this.#first = 0;
-  }
-
-  /** What waits counts as pushed when later events are checked against it, and holds back frontiers. */
-  #announce(push: QueuedPush): void {
-    const { router } = this.#ports;
-    const { events } = push;
-    const streams = [...push.streams];
-    push.streams = streams;
-    push.isAnnounced = true;
-    for (let at = push.next; at < events.length; at++) {
-      const event = events[at] as Event;
-      const stream = router.stream(event.stream) ?? router.addStream(event.stream);
-      streams[at] = stream;
-      stream.noteEvent(event.sequence !== undefined);
-      if (event.source === undefined || event.offset === undefined) continue;
-      const source = router.source(event.source) ?? router.addSource(event.source);
-      source.onWait(event.offset);
-    }
   }
 
   /** Writes what it can of a push; true when it is complete. */
@@ -303,6 +301,7 @@ export class Ingest {
   #full(shard: ShardHandle): undefined {
     // What was written so far has to be seen, or the shard would never make room.
     shard.publish();
+    this.#fullShard = shard;
     this.#ports.onFull(shard.index);
     return undefined;
   }
@@ -364,7 +363,10 @@ export class Ingest {
 
   #writeRequest({ kind, stream }: StreamRequest, marks: Marks | undefined): boolean {
     const shard = this.#ports.shards[stream.shard] as ShardHandle;
-    if (!this.#define(shard, kind, stream.index, '')) {
+    // Its first event may have waited in vain.
+    const isDefined = stream.isDefined || this.#define(shard, RECORD.defineStream, stream.index, stream.name);
+    stream.isDefined = isDefined;
+    if (!isDefined || !this.#define(shard, kind, stream.index, '')) {
       this.#full(shard);
       return false;
     }

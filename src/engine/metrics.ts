@@ -8,6 +8,10 @@ export interface CheckpointEvent {
   readonly bytes: number;
 }
 
+type PressureEvent =
+  | { readonly shard: number; readonly what: 'ring' | 'memory' }
+  | { readonly shard: undefined; readonly what: 'store' };
+
 export interface EngineEvents {
   /** A checkpoint is in the central store. */
   checkpoint: [CheckpointEvent];
@@ -15,8 +19,8 @@ export interface EngineEvents {
   durable: [CheckpointEvent];
   /** Everything of `source` below `offset` is durable: what may be committed back to the source. */
   frontier: [{ readonly source: string; readonly offset: bigint }];
-  /** A push begins to wait for a shard's ring, a shard asks for memory, or the store begins to have no room: of no shard. */
-  pressure: [{ readonly shard: number | undefined; readonly what: 'ring' | 'memory' | 'store' }];
+  /** A push begins to wait for a shard's ring, a shard asks for memory, or the durable store begins to be full. */
+  pressure: [PressureEvent];
   /** The engine has failed. Does not throw without a listener. */
   error: [Error];
 }
@@ -67,8 +71,11 @@ export interface EngineMetrics {
     readonly frames: number;
     readonly frameBytes: number;
   };
-  /** Commits that became durable, and attempts at one for which the store had no room. */
-  readonly store: { readonly commits: number; readonly refused: number };
+  readonly store: {
+    readonly commits: number;
+    /** Commits, and requests to forget streams, that the store refused for want of room. */
+    readonly refusals: number;
+  };
 }
 
 export function sumMetrics(facts: {
@@ -80,7 +87,8 @@ export function sumMetrics(facts: {
   durable: { count: number; bytes: number };
   memoryBytes: number;
   frames: { count: number; bytes: number };
-  store: { readonly commits: number; readonly refused: number };
+  commits: number;
+  refusals: number;
 }): EngineMetrics {
   const sum = (of: (shard: ShardMetrics) => number): number =>
     facts.shards.reduce((total, shard) => total + of(shard), 0);
@@ -106,6 +114,6 @@ export function sumMetrics(facts: {
       frames: facts.frames.count,
       frameBytes: facts.frames.bytes,
     },
-    store: { commits: facts.store.commits, refused: facts.store.refused },
+    store: { commits: facts.commits, refusals: facts.refusals },
   };
 }

@@ -47,8 +47,8 @@ export interface EngineOptions {
   /** How long the store may take to open, in milliseconds. Default 120,000. */
   readonly storeTimeoutMs?: number | undefined;
   /**
-   * How long those who wait for durability, or for room that only durability can make, wait for a store that is full;
-   * then they are rejected with ERR_TIDEMARK_STORE_FULL, and the engine goes on. Milliseconds. Default 30,000.
+   * How long a full store is waited for, in milliseconds, before pushes, checkpoints, forgetting and closing that wait for
+   * it are rejected. Default 30,000.
    */
   readonly storeFullTimeoutMs?: number | undefined;
   /** How long the shards may take to load the operators and to restore, in milliseconds. Default 120,000. */

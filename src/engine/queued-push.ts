@@ -1,7 +1,10 @@
-/** What waits to be accepted. */
+/**
+ * A push that is being accepted. While it waits, its events count as pushed: later ones are checked against them, and
+ * they hold back the frontiers of their sources. Main thread only.
+ */
 import type { RECORD } from '../memory/ingest-ring.ts';
 import type { Event } from './event.ts';
-import type { RoutedStream } from './router.ts';
+import type { RoutedStream, Router } from './router.ts';
 
 /** Points in streams, by the number of events pushed: what somebody waits for to become durable. */
 export type Marks = Map<RoutedStream, number>;
@@ -21,11 +24,41 @@ export interface QueuedPush {
   next: number;
   /** Its events from `next` on are noted as waiting. */
   isAnnounced: boolean;
+  /** When it was pushed. */
+  readonly since: number;
   readonly resolve: () => void;
-  readonly reject: (accepted: number, reason?: (accepted: number) => Error) => void;
+  readonly reject: (error: Error) => void;
+  /** The error for when nothing is accepted any more. */
+  readonly rejection: (accepted: number) => Error;
 }
 
 export interface StreamRequest {
   readonly kind: typeof RECORD.checkpointStream | typeof RECORD.forgetStream;
   readonly stream: RoutedStream;
+}
+
+/** What waits counts as pushed when later events are checked against it, and holds back frontiers. */
+export function announce(push: QueuedPush, router: Router): void {
+  const { events } = push;
+  const streams = [...push.streams];
+  push.streams = streams;
+  push.isAnnounced = true;
+  for (let at = push.next; at < events.length; at++) {
+    const event = events[at] as Event;
+    const stream = router.stream(event.stream) ?? router.addStream(event.stream);
+    streams[at] = stream;
+    stream.noteEvent(event.sequence !== undefined);
+    if (event.source === undefined || event.offset === undefined) continue;
+    const source = router.source(event.source) ?? router.addSource(event.source);
+    source.onWait(event.offset);
+  }
+}
+
+/** The opposite, of a push that will not be accepted any further. No later one may wait. */
+export function withdraw({ events, streams, next }: QueuedPush, router: Router): void {
+  for (let at = next; at < events.length; at++) {
+    const { source, offset } = events[at] as Event;
+    streams[at]?.withdrawEvents();
+    if (source !== undefined && offset !== undefined) router.source(source)?.onWithdrawn(offset);
+  }
 }

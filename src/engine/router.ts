@@ -7,7 +7,7 @@
 import { encodeUtf8 } from '../codec/utf8.ts';
 import { xxh64Into } from '../codec/xxh64.ts';
 import { TidemarkError } from '../error.ts';
-import { IndexedStream } from '../store/central-store.ts';
+import { IndexedStream } from '../store/stored-frame.ts';
 import type { DurabilityWaiter } from './durability.ts';
 import { SourceProgress } from './frontiers.ts';
 
@@ -17,6 +17,7 @@ export class RoutedStream extends IndexedStream {
   readonly index: number;
   /** The shard's ring holds its definition, or the shard restored it. */
   isDefined = false;
+  isRestored = false;
   /** It was restored, or had an event; not if the ring never had room for the first one. */
   hasEvents = false;
   /** Whether its events bring their sequences; undefined before the first one of this life. */
@@ -36,6 +37,13 @@ export class RoutedStream extends IndexedStream {
   noteEvent(bringsSequence: boolean): void {
     this.hasEvents = true;
     this.bringsSequences = bringsSequence;
+  }
+
+  /** None of its events waits any more that is not accepted. */
+  withdrawEvents(): void {
+    if (this.pushed > 0) return;
+    this.hasEvents = this.isRestored;
+    this.bringsSequences = undefined;
   }
 }
 

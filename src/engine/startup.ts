@@ -10,7 +10,7 @@ import {
   type Restored,
   restoreCheckpoints,
 } from '../recovery/restore.ts';
-import { StoredFrame } from '../store/central-store.ts';
+import { StoredFrame } from '../store/stored-frame.ts';
 import { withDeadline } from './deadline.ts';
 import { asStoreError } from './engine-state.ts';
 import { HEAP_BYTES_MIN, invalidArgument, type ResolvedOptions } from './options.ts';
@@ -121,6 +121,7 @@ async function restore(
 function frameOf(router: Router, checkpoint: PlacedCheckpoint): StoredFrame {
   const stream: RoutedStream = router.addStream(checkpoint.stream);
   stream.isDefined = true;
+  stream.isRestored = true;
   stream.hasEvents = true;
   const { sequence, address, bytes } = checkpoint;
   return new StoredFrame(stream, { sequence, address, bytes, seen: 0, lows: [] });

@@ -3,7 +3,8 @@
  * noted in the central store, counted, and told to whoever waits for it or listens. Main thread only.
  */
 import type { EventEmitter } from 'node:events';
-import type { CentralStore, IndexedStream, SourceLow, StoredFrame } from '../store/central-store.ts';
+import type { CentralStore } from '../store/central-store.ts';
+import type { IndexedStream, SourceLow, StoredFrame } from '../store/stored-frame.ts';
 import type { Durability } from './durability.ts';
 import type { Forgets } from './forgets.ts';
 import { type EngineEvents, emitSafely } from './metrics.ts';

@@ -6,7 +6,8 @@
  * A frame is in one of these places:
  *
  *   stored ──▶ waiting ──▶ writing ──▶ durable ──▶ evicted
- *      │          └── replaced by a newer one ──▶ superseded ──▶ evicted
+ *      │        │   ▲──refused──┘ └── refused, a newer one waits ──▶ superseded ──▶ evicted
+ *      │        └── replaced by a newer one ──▶ superseded ──▶ evicted
  *      └── (memory only) superseded by a newer one
  *
  * Invariants:
@@ -16,64 +17,15 @@
  * - a forgotten stream keeps no frame but one that is being written, which leaves when it is settled; until the
  *   durable store has forgotten the stream too, it has a place in the queue, and no frame behind that is taken: it may
  *   be of a new stream of the same name;
+ * - the queue ascends by number, and what a refused batch had is in it again under its old numbers: nobody may be told
+ *   that a place is passed while something before it still waits. Frames are taken in this order, which `#lows` relies
+ *   on; while some are refused, those that are small enough are taken, and the lows are looked for among all that wait;
  * - `unsettled` counts, by shard, the frames that wait or are being written: while there are some, more
  *   memory can be given back later.
  */
-import { Link, LinkedList } from '../linked-list.ts';
+import { LinkedList } from '../linked-list.ts';
+import { type IndexedStream, leastLows, lowsOf, type SourceLow, type StoredFrame } from './stored-frame.ts';
 import { WaitingLows } from './waiting-lows.ts';
-
-/** The low of a frame for one source: offset of the first event that older frames do not cover. */
-export interface SourceLow {
-  readonly source: number;
-  readonly offset: bigint;
-}
-
-export type FrameState = 'stored' | 'waiting' | 'writing' | 'durable' | 'superseded';
-
-export class StoredFrame {
-  readonly stream: IndexedStream;
-  readonly sequence: bigint;
-  readonly address: number;
-  readonly bytes: number;
-  /** Events of the stream, duplicates included, that the frame covers. */
-  seen: number;
-  readonly lows: readonly SourceLow[];
-  state: FrameState = 'stored';
-  readonly evictableLink: Link<StoredFrame> = new Link<StoredFrame>(this);
-
-  constructor(
-    stream: IndexedStream,
-    frame: { sequence: bigint; address: number; bytes: number; seen: number; lows: readonly SourceLow[] },
-  ) {
-    this.stream = stream;
-    this.sequence = frame.sequence;
-    this.address = frame.address;
-    this.bytes = frame.bytes;
-    this.seen = frame.seen;
-    this.lows = frame.lows;
-  }
-}
-
-/** The store's side of a stream. */
-export class IndexedStream {
-  readonly name: string;
-  readonly shard: number;
-  /** Ascending: oldest first. */
-  readonly frames: StoredFrame[] = [];
-  waiting: StoredFrame | undefined;
-  writing: StoredFrame | undefined;
-  /** It is over; what comes under its name is another stream. */
-  isForgotten = false;
-
-  constructor(name: string, shard: number) {
-    this.name = name;
-    this.shard = shard;
-  }
-
-  get newest(): StoredFrame | undefined {
-    return this.frames.at(-1);
-  }
-}
 
 export interface CentralStoreOptions {
   readonly shards: number;
@@ -89,11 +41,14 @@ export class CentralStore {
   readonly #evictable: LinkedList<StoredFrame>[];
   readonly #unsettled: number[];
   /** Streams with a waiting frame, or to be forgotten, in the order in which they began to wait. */
-  readonly #queue = new Map<IndexedStream, number>();
+  #queue = new Map<IndexedStream, number>();
   /** Of these, the ones to be forgotten that were not taken yet. */
-  readonly #forgotten = new Set<IndexedStream>();
-  readonly #lows = new WaitingLows();
+  #forgotten = new Set<IndexedStream>();
+  /** Undefined while frames are taken out of order. */
+  #lows: WaitingLows | undefined = new WaitingLows();
   #enqueued = 0;
+  /** Streams whose waiting frame the durable store has refused. */
+  refusedStreams = 0;
   frameCount = 0;
   frameBytes = 0;
   /** Of the frames that wait. */
@@ -155,31 +110,87 @@ export class CentralStore {
     return first?.isForgotten === true;
   }
 
-  /** Frames for the next commit, those that wait longest first; they count as being written. */
+  /**
+   * Frames for the next commit; they count as being written. Those that wait longest come first, and one at least. While
+   * some are refused, those are passed over that do not fit into `bytes`; if none does, it is the smallest.
+   */
   takeBatch(limits: { frames: number; bytes: number }): { frames: StoredFrame[]; through: number } {
-    const frames: StoredFrame[] = [];
-    let bytes = 0;
-    let through = this.#enqueued;
-    for (const [stream, number] of this.#queue) {
-      if (stream.isForgotten) {
-        through = number - 1;
-        break;
-      }
-      const frame = stream.waiting as StoredFrame;
-      if (frames.length > 0 && (frames.length >= limits.frames || bytes + frame.bytes > limits.bytes)) {
-        through = number - 1;
-        break;
-      }
+    const frames = this.#lows === undefined ? this.#fitting(limits) : this.#longestWaiting(limits);
+    for (const frame of frames) {
+      const { stream } = frame;
+      frame.number = this.#queue.get(stream) as number;
       this.#queue.delete(stream);
+      this.#noteRefused(stream, false);
       stream.waiting = undefined;
       stream.writing = frame;
       frame.state = 'writing';
+      this.waitingBytes -= frame.bytes;
+    }
+    const through = this.settledThrough;
+    this.#lows?.takeThrough(through);
+    return { frames, through };
+  }
+
+  #longestWaiting(limits: { frames: number; bytes: number }): StoredFrame[] {
+    const frames: StoredFrame[] = [];
+    let bytes = 0;
+    for (const stream of this.#queue.keys()) {
+      if (stream.isForgotten) break;
+      const frame = stream.waiting as StoredFrame;
+      bytes += frame.bytes;
+      if (frames.length > 0 && (frames.length >= limits.frames || bytes > limits.bytes)) break;
+      frames.push(frame);
+    }
+    return frames;
+  }
+
+  #fitting(limits: { frames: number; bytes: number }): StoredFrame[] {
+    const frames: StoredFrame[] = [];
+    let bytes = 0;
+    let smallest: StoredFrame | undefined;
+    for (const stream of this.#queue.keys()) {
+      if (stream.isForgotten || frames.length >= limits.frames) break;
+      const frame = stream.waiting as StoredFrame;
+      if (smallest === undefined || frame.bytes < smallest.bytes) smallest = frame;
+      if (bytes + frame.bytes > limits.bytes) continue;
       frames.push(frame);
       bytes += frame.bytes;
     }
-    this.waitingBytes -= bytes;
-    this.#lows.takeThrough(through);
-    return { frames, through };
+    return frames.length === 0 && smallest !== undefined ? [smallest] : frames;
+  }
+
+  /**
+   * The durable store has refused a batch. Nothing of it counts as durable: its frames wait again in their places,
+   * unless newer ones have come, which take those over; that of a stream which was forgotten meanwhile leaves.
+   */
+  putBack(frames: readonly StoredFrame[]): void {
+    this.#lows = undefined;
+    for (const frame of frames) this.#putBack(frame);
+    for (const { stream } of frames) this.#queue.delete(stream);
+    this.#queue = withReturned(this.#queue, frames);
+  }
+
+  #putBack(frame: StoredFrame): void {
+    const { stream } = frame;
+    const newer = stream.waiting;
+    stream.writing = undefined;
+    if (stream.isForgotten) {
+      stream.forgottenLows = leastLows(frame.lows, stream.forgottenLows);
+      this.#addUnsettled(stream.shard, -1);
+      this.#drop(frame);
+      return;
+    }
+    this.#noteRefused(stream, true);
+    if (newer === undefined) {
+      stream.waiting = frame;
+      frame.state = 'waiting';
+      this.waitingBytes += frame.bytes;
+      return;
+    }
+    newer.lows = leastLows(frame.lows, newer.lows);
+    this.#addUnsettled(stream.shard, -1);
+    this.#makeEvictable(frame, 'superseded');
+    this.#retain(stream);
   }
 
   /** The frames of a batch are durable. */
@@ -191,6 +202,7 @@ export class CentralStore {
       this.#makeEvictable(frame, 'durable');
       this.#retain(stream);
     }
+    this.#restoreOrder();
   }
 
   /**
@@ -201,7 +213,9 @@ export class CentralStore {
   forget(stream: IndexedStream, lows: readonly SourceLow[]): void {
     const { waiting, writing } = stream;
     stream.isForgotten = true;
+    stream.forgottenLows = waiting === undefined ? lows : leastLows(waiting.lows, lows);
     stream.waiting = undefined;
+    this.#noteRefused(stream, false);
     if (waiting !== undefined) {
       this.waitingBytes -= waiting.bytes;
       this.#addUnsettled(stream.shard, -1);
@@ -210,11 +224,11 @@ export class CentralStore {
     if (!this.#options.isDurable) return;
     // In the place of its waiting frame, under whose number the lows of that one are kept.
     if (waiting === undefined) this.#queue.set(stream, ++this.#enqueued);
-    this.#lows.add(this.#queue.get(stream) as number, lows);
+    this.#lows?.add(this.#queue.get(stream) as number, lows);
     this.#forgotten.add(stream);
   }
 
-  /** The next streams for the durable store to forget, at most so many; nothing of theirs may be under way to it. */
+  /** The next streams for the durable store to forget, at most so many; none may have a frame that is being written. */
   takeForgotten(most: number): IndexedStream[] {
     const streams: IndexedStream[] = [];
     for (const stream of this.#forgotten) {
@@ -225,16 +239,40 @@ export class CentralStore {
     return streams;
   }
 
+  /** The durable store has refused to forget them: they are the next ones again. */
+  putBackForgotten(streams: readonly IndexedStream[]): void {
+    this.#forgotten = new Set([...streams, ...this.#forgotten]);
+  }
+
   /** The durable store has forgotten what was taken. */
   settleForgotten(streams: readonly IndexedStream[]): void {
     for (const stream of streams) this.#queue.delete(stream);
     // Behind a stream that still waits their lows stay until it is taken: too low for a while, never too high.
-    this.#lows.takeThrough(this.settledThrough);
+    this.#lows?.takeThrough(this.settledThrough);
+    this.#restoreOrder();
   }
 
-  /** The least low of each source among the frames that wait and the streams that wait to be forgotten. */
+  /** Lows of the frames that wait and the streams that wait to be forgotten; the least of each source is one of them. */
   waitingLows(): Iterable<SourceLow> {
-    return this.#lows.least();
+    return this.#lows?.least() ?? this.#allLows();
+  }
+
+  /** A source may come several times. */
+  *#allLows(): Generator<SourceLow> {
+    for (const stream of this.#queue.keys()) yield* lowsOf(stream);
+  }
+
+  /** Once nothing is refused any more, frames are taken in order again, and their lows with them. */
+  #restoreOrder(): void {
+    if (this.#lows !== undefined || this.refusedStreams > 0) return;
+    this.#lows = new WaitingLows();
+    for (const [stream, number] of this.#queue) this.#lows.add(number, lowsOf(stream));
+  }
+
+  #noteRefused(stream: IndexedStream, isRefused: boolean): void {
+    if (stream.isRefused === isRefused) return;
+    stream.isRefused = isRefused;
+    this.refusedStreams += isRefused ? 1 : -1;
   }
 
   /** Evicts frames of a shard until `bytes` are freed or nothing may leave; returns the bytes freed. */
@@ -261,12 +299,13 @@ export class CentralStore {
     this.waitingBytes += frame.bytes - (replaced?.bytes ?? 0);
     if (replaced === undefined) {
       this.#queue.set(stream, ++this.#enqueued);
-      this.#lows.add(this.#enqueued, frame.lows);
+      this.#lows?.add(this.#enqueued, frame.lows);
       this.#addUnsettled(stream.shard, 1);
       return;
     }
     // The stream keeps its place in the queue, and what the replaced frame was first to cover.
-    this.#lows.add(this.#queue.get(stream) as number, frame.lows);
+    this.#lows?.add(this.#queue.get(stream) as number, frame.lows);
+    frame.lows = leastLows(replaced.lows, frame.lows);
     this.#makeEvictable(replaced, 'superseded');
   }
 
@@ -296,4 +335,23 @@ export class CentralStore {
     this.frameBytes -= frame.bytes;
     this.#options.release(frame);
   }
+}
+
+/** The queue with the streams of `frames`, under the numbers under which they waited. Both ascend. */
+function withReturned(
+  queue: ReadonlyMap<IndexedStream, number>,
+  frames: readonly StoredFrame[],
+): Map<IndexedStream, number> {
+  const merged = new Map<IndexedStream, number>();
+  let at = 0;
+  const addBelow = (number: number): void => {
+    for (let frame = frames[at]; frame !== undefined && frame.number < number; frame = frames[++at])
+      merged.set(frame.stream, frame.number);
+  };
+  for (const [stream, number] of queue) {
+    addBelow(number);
+    merged.set(stream, number);
+  }
+  addBelow(Number.POSITIVE_INFINITY);
+  return merged;
 }

@@ -71,8 +71,8 @@ export interface CheckpointStore {
   /**
    * Durable when it resolves. A checkpoint of the same stream and sequence as another replaces it. Several commits
    * may be under way at once; they count in the order in which they were made.
-   * @throws ERR_TIDEMARK_FENCED when a later generation has opened; ERR_TIDEMARK_STORE_FULL (retryable);
-   * ERR_TIDEMARK_STORE_FAILED
+   * @throws ERR_TIDEMARK_FENCED when a later generation has opened; ERR_TIDEMARK_STORE_FULL, retryable if there may be
+   * room later: the engine then commits the frames again, or newer ones, with other frontiers; ERR_TIDEMARK_STORE_FAILED
    */
   commit(batch: CommitBatch): Promise<void>;
   /** The checkpoint of `stream` at `sequence`, the newest one if no sequence is given. */
@@ -85,6 +85,7 @@ export interface CheckpointStore {
   /**
    * Removes everything about `stream`, durably when it resolves. What is committed later under the same name is
    * a new stream. The engine never has a commit under way at the same time, but may forget several streams at once.
+   * @throws ERR_TIDEMARK_STORE_FULL, as `commit` does; ERR_TIDEMARK_STORE_FAILED
    */
   forget(stream: string): Promise<void>;
   /** Every later call but this one rejects with a `TidemarkError`. Closes what was never opened, too. */

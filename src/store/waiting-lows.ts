@@ -6,7 +6,7 @@
  * What matters of a source is a list that ascends in number and in low; its head is the least ("sliding window
  * minimum", the ascending minima algorithm).
  */
-import type { SourceLow } from './central-store.ts';
+import type { SourceLow } from './stored-frame.ts';
 
 interface Low {
   readonly number: number;

@@ -122,6 +122,28 @@ describe('when nothing will become durable any more', () => {
   });
 });
 
+test('who has waited for long is rejected alone, and the others are not', async () => {
+  let nowMs = 0;
+  const durability = new Durability({ now: () => nowMs, wallMs: () => 0 });
+  const outcomes = new Outcomes();
+  const s = stream();
+  outcomes.watch('old', durability.untilSettled(s, 2));
+  outcomes.watch('old place', durability.untilThrough(2));
+  nowMs = 5;
+  outcomes.watch('young', durability.untilSettled(s, 1));
+  outcomes.watch('young place', durability.untilThrough(1));
+  durability.failLate(() => new Error('late'), -1);
+  expect(await outcomes.now()).toEqual([]);
+  durability.failLate(() => new Error('late'), 4);
+  expect(await outcomes.now()).toEqual(['old: late', 'old place: late']);
+  expect(durability.isAwaited).toBe(true);
+  durability.settle(s, 2);
+  durability.settleThrough(2);
+  expect(await outcomes.now()).toEqual(['young', 'young place']);
+  durability.failLate(() => new Error('late'), 9);
+  expect([durability.isAwaited, s.waiters]).toEqual([false, undefined]);
+});
+
 test(
   'random waits and settlements: each waiter settles exactly when its point is reached',
   seeded(async (random) => {

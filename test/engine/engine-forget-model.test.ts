@@ -4,7 +4,7 @@
  * mix, an event below the frontier is in no checkpoint and its stream not forgotten, a promise never settles.
  */
 import { expect, test } from 'vitest';
-import { type CheckpointEngine, type Event, TidemarkError, viewFrame } from '../../src/index.ts';
+import { type CheckpointEngine, type Event, viewFrame } from '../../src/index.ts';
 import { type Random, seeded } from '../support/random.ts';
 import { openEngine } from './support/engine.ts';
 import { LatchedStore, Shelf } from './support/latched-store.ts';
@@ -13,8 +13,6 @@ import { Model } from './support/model.ts';
 const NAMES = ['a', 'b', 'bag c', 'd', 'e'];
 const LIVES = 12;
 const STEPS = 150;
-/** Share of commits for which the store has no room. */
-const REFUSALS = 0.15;
 
 /** One of the streams that had a name, one after the other. */
 class Stream {
@@ -49,10 +47,6 @@ class Stream {
   get body(): string {
     return bodyOf(this.model.state(this.name));
   }
-}
-
-function full(): TidemarkError {
-  return new TidemarkError('ERR_TIDEMARK_STORE_FULL', 'no room', { retryable: true });
 }
 
 interface Place {
@@ -121,19 +115,14 @@ class World {
   #settleLater(store: LatchedStore): void {
     store.isHolding = true;
     store.isHoldingForgets = true;
-    const pump = async (
-      next: () => Promise<{ settle(): void; fail(error: unknown): void }>,
-      refusals: number,
-    ): Promise<void> => {
+    const pump = async (next: () => Promise<{ settle(): void }>): Promise<void> => {
       for (;;) {
         const held = await next();
-        const isRefused = this.#random.chance(refusals);
-        void turns(this.#random.below(6)).then(() => (isRefused ? held.fail(full()) : held.settle()));
+        void turns(this.#random.below(6)).then(() => held.settle());
       }
     };
-    // Room comes and goes.
-    void pump(() => store.held(), REFUSALS);
-    void pump(() => store.heldForget(), 0);
+    void pump(() => store.held());
+    void pump(() => store.heldForget());
   }
 
   #step(engine: CheckpointEngine): void {

@@ -115,27 +115,3 @@ describe('states that do not fit', () => {
     expect(await failureCode(pushed)).toBe('ERR_TIDEMARK_MEMORY_FULL');
   });
 });
-
-describe('checkpoints that do not fit on the disk', () => {
-  test('are refused as store full, and all that was durable is there on reopening', async () => {
-    const directory = await newDirectory();
-    const roomy = { ...TIGHT, memory: { bytes: 2 ** 24, ringBytes: 2 ** 12 } };
-    const full = { ...roomy, directory, retain: { diskBytes: 2 ** 20 }, storeFullTimeoutMs: 200 };
-    const engine = await openEngine(full);
-    const durable: string[] = [];
-    const pushed = (async () => {
-      for (let n = 0; n < 100; n++) {
-        const stream = `${SLOT_BYTES}-${n}`;
-        await engine.push({ stream, payload: 'm' }, { until: 'durable' });
-        durable.push(stream);
-      }
-    })();
-    const error = await failure(pushed);
-    expect(error.code).toBe('ERR_TIDEMARK_STORE_FULL');
-    expect(durable.length).toBeGreaterThan(5);
-    expect(await failureCode(engine.close())).toBe('ERR_TIDEMARK_STORE_FULL');
-    const again = await openEngine({ ...roomy, directory });
-    for (const stream of durable) await expectFilledWith(again, stream, 'm');
-    await again.push({ stream: `${SLOT_BYTES}-99`, payload: 'm' }, { until: 'durable' });
-  });
-});

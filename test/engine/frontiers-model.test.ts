@@ -8,7 +8,8 @@ import { CheckpointId } from '../../src/checkpoint/id.ts';
 import { CheckpointState } from '../../src/checkpoint/state.ts';
 import { encodeFrame } from '../../src/codec/frame.ts';
 import { computeFrontiers, SourceProgress } from '../../src/engine/frontiers.ts';
-import { CentralStore, IndexedStream, type SourceLow, StoredFrame } from '../../src/store/central-store.ts';
+import { CentralStore } from '../../src/store/central-store.ts';
+import { IndexedStream, type SourceLow, StoredFrame } from '../../src/store/stored-frame.ts';
 import { type Completion, ShardHarness } from '../support/shard-harness.ts';
 import { counter } from '../support/shard-operators.ts';
 
@@ -133,9 +134,9 @@ class World {
     this.#forgetting = this.#central.takeForgotten(most);
   }
 
-  begin(frames: number): void {
+  begin(frames: number, bytes = 1e9): void {
     if (this.#commit !== undefined || this.#forgetting.length > 0) return;
-    const batch = this.#central.takeBatch({ frames, bytes: 1e9 });
+    const batch = this.#central.takeBatch({ frames, bytes });
     const frontiers = computeFrontiers(this.sources, this.#central.waitingLows());
     this.#commit = { frames: batch.frames, frontiers };
     this.#expectSafe(frontiers, this.#uncoveredAfter(batch.frames));
@@ -153,6 +154,13 @@ class World {
     for (const { stream, seen } of frames) this.#durable.set(stream, seen);
     this.#central.settle(frames);
     this.#expectSafe(frontiers, this.#uncovered);
+  }
+
+  /** The store has no room for the commit under way: its frames wait again. */
+  refuse(): void {
+    if (this.#commit === undefined) return;
+    this.#central.putBack(this.#commit.frames);
+    this.#commit = undefined;
   }
 
   settleAll(): void {
@@ -290,7 +298,12 @@ const step = fc.oneof(
   },
   {
     weight: 2,
-    arbitrary: fc.record({ kind: fc.constant('begin' as const), frames: fc.integer({ min: 1, max: 4 }) }),
+    arbitrary: fc.record({
+      kind: fc.constant('begin' as const),
+      frames: fc.integer({ min: 1, max: 4 }),
+      // Matters while something is refused; then it may take frames out of their order.
+      bytes: fc.constantFrom(1e9, 300, 200),
+    }),
   },
   { weight: 2, arbitrary: fc.constant({ kind: 'end' as const }) },
   {
@@ -301,6 +314,7 @@ const step = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ kind: fc.constant('beginForget' as const), most: fc.integer({ min: 1, max: 2 }) }),
   },
+  { weight: 1, arbitrary: fc.constant({ kind: 'refuse' as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'exact' as const }) },
 );
 
@@ -312,8 +326,9 @@ test('no committed frontier is ever above an event that no durable checkpoint co
         if (drawn.kind === 'push') world.push(drawn);
         else if (drawn.kind === 'turn') world.turn(drawn.shard, drawn.ms);
         else if (drawn.kind === 'drain') world.drain(drawn.shard, drawn.most);
-        else if (drawn.kind === 'begin') world.begin(drawn.frames);
+        else if (drawn.kind === 'begin') world.begin(drawn.frames, drawn.bytes);
         else if (drawn.kind === 'end') world.end();
+        else if (drawn.kind === 'refuse') world.refuse();
         else if (drawn.kind === 'forget') world.forget(drawn.stream);
         else if (drawn.kind === 'beginForget') world.beginForget(drawn.most);
         else world.expectExact();

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Event } from '../../src/engine/event.ts';
 import type { Marks } from '../../src/engine/queued-push.ts';
-import { type RoutedStream, shardOf } from '../../src/engine/router.ts';
+import { shardOf } from '../../src/engine/router.ts';
 import { IngestBench, type ReadRecord } from '../support/ingest-bench.ts';
 import { type Random, seeded } from '../support/random.ts';
 
@@ -310,50 +310,6 @@ describe('a push that waits', () => {
     file?.onReport(0, { read: 2, lastOffset: 3n, openLow: undefined });
     file?.onReport(1, { read: 1, lastOffset: 1n, openLow: undefined });
     expect(file?.frontier(undefined)).toBe(4n);
-  });
-});
-
-describe('a push that is refused while it waits', () => {
-  test('says how far it came, and the same events may be pushed again', async () => {
-    const bench = new IngestBench(1);
-    const taken = fill(bench, 's').length;
-    const events = (from: number, count: number): Event[] =>
-      Array.from({ length: count }, (_, i) =>
-        event('s', `${from + i}`, { source: 'file', offset: from + i }),
-      );
-    bench.read(0);
-    const pushes = [bench.push(events(0, 120)), bench.push(events(120, 5)), bench.push([])];
-    const accepted = bench.ingest.accepted - taken;
-    expect(accepted).toBeGreaterThan(0);
-    expect(accepted).toBeLessThan(120);
-    bench.ingest.refuseAll((count) => Object.assign(new Error('full'), { accepted: count }));
-    const errors = await Promise.all(pushes.map((push) => push.catch((error: unknown) => error)));
-    expect(errors.map((error) => (error as { accepted: number }).accepted)).toEqual([accepted, 0, 0]);
-    const source = bench.router.source('file');
-    expect([bench.ingest.isWaiting, source?.lastOffset]).toEqual([false, accepted - 1]);
-    // Nothing that was refused holds the frontier.
-    expect(payloads(bench.read(0))).toHaveLength(accepted);
-    source?.onReport(0, { read: accepted, lastOffset: BigInt(accepted - 1), openLow: undefined });
-    expect(source?.frontier(undefined)).toBe(BigInt(accepted));
-    const again = bench.push(events(accepted, 10));
-    expect(payloads(bench.drain()[0] as ReadRecord[])).toEqual(
-      events(accepted, 10).map(({ payload }) => payload),
-    );
-    await again;
-  });
-
-  test('leaves the requests that wait beside it in their order', async () => {
-    const bench = new IngestBench(1);
-    fill(bench, 's');
-    const stream = bench.router.stream('s') as RoutedStream;
-    const push = bench.push([event('s', 'refused')]).catch((error: unknown) => error);
-    const forgotten = bench.forget(stream);
-    bench.ingest.refuseAll(() => new Error('full'));
-    expect(await push).toEqual(new Error('full'));
-    expect(bench.ingest.isWaiting).toBe(true);
-    const [read] = bench.drain();
-    await forgotten;
-    expect(read?.at(-1)).toEqual({ kind: 'forget', stream: 's' });
   });
 });
 

@@ -5,7 +5,8 @@ import { ShardHandle } from '../../src/engine/shard-handle.ts';
 import { EngineMemory } from '../../src/memory/engine-memory.ts';
 import { completionRing, EntryConsumer, EntryProducer, returnRing } from '../../src/memory/entry-rings.ts';
 import { type ArenaLayout, WORD } from '../../src/memory/layout.ts';
-import { CentralStore, IndexedStream, StoredFrame } from '../../src/store/central-store.ts';
+import { CentralStore } from '../../src/store/central-store.ts';
+import { IndexedStream, StoredFrame } from '../../src/store/stored-frame.ts';
 import { arenaOf } from '../support/shard-harness.ts';
 
 const ALL = { frames: 1_000, bytes: 1e9 };

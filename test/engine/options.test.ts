@@ -60,8 +60,8 @@ describe('defaults', () => {
       maxSources: 4_096,
       operatorTimeoutMs: 60_000,
       storeTimeoutMs: 120_000,
-      storeFullTimeoutMs: 30_000,
       startTimeoutMs: 120_000,
+      storeFullTimeoutMs: 30_000,
       workersUrl: undefined,
     });
   });
@@ -125,7 +125,6 @@ test('limits are accepted up to their bounds', () => {
     maxSources: 1,
     operatorTimeoutMs: 2,
     storeTimeoutMs: 3,
-    storeFullTimeoutMs: 1,
     startTimeoutMs: 1,
     onPoison: 'fail',
     store,

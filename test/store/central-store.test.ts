@@ -1,7 +1,7 @@
 /** Which checkpoints are in memory, which wait, and which leave. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { IndexedStream, StoredFrame } from '../../src/store/central-store.ts';
+import type { IndexedStream, StoredFrame } from '../../src/store/stored-frame.ts';
 import { CentralBench } from '../support/central-model.ts';
 
 const ALL = { frames: 1_000, bytes: 1e9 };
@@ -10,7 +10,7 @@ function bench(options: Partial<ConstructorParameters<typeof CentralBench>[0]> =
   return new CentralBench({ shards: 1, perStream: 2, isDurable: true, streams: 4, ...options });
 }
 
-describe('random adds, commits, evictions and streams that are forgotten', () => {
+describe('random adds, commits, refusals, evictions and streams that are forgotten', () => {
   const low = fc.record({ source: fc.nat(2), offset: fc.bigInt(0n, 9n) });
   const lows = fc.uniqueArray(low, { selector: ({ source }) => source, maxLength: 3 });
   const step = fc.oneof(
@@ -32,41 +32,110 @@ describe('random adds, commits, evictions and streams that are forgotten', () =>
       }),
     },
     { weight: 3, arbitrary: fc.constant('settle' as const) },
+    { weight: 3, arbitrary: fc.constant('refuse' as const) },
     { weight: 2, arbitrary: fc.record({ shard: fc.nat(1), wanted: fc.integer({ min: 0, max: 120 }) }) },
   );
   const options = fc.record({ perStream: fc.integer({ min: 1, max: 4 }), isDurable: fc.boolean() });
 
   test('release every frame exactly once or keep it, and hold every invariant after every step', () => {
     fc.assert(
-      fc.property(options, fc.nat(3), fc.array(step, { maxLength: 120 }), (drawn, restored, steps) => {
-        const central = bench({ ...drawn, shards: 2, streams: 5 });
-        if (drawn.isDurable) for (let stream = 0; stream < restored; stream++) central.restore(stream, 10);
-        let writing: StoredFrame[] | undefined;
-        let forgetting: IndexedStream[] | undefined;
-        for (const next of steps) {
-          if (next === 'settle') {
-            if (writing !== undefined) central.settle(writing);
-            if (forgetting !== undefined) central.settleForgotten(forgetting);
-            writing = undefined;
-            forgetting = undefined;
-          } else if ('forgotten' in next) {
-            central.forget(next.forgotten, next.lows);
-          } else if ('most' in next) {
-            if (writing === undefined) forgetting ??= central.store.takeForgotten(next.most);
-          } else if ('stream' in next) {
-            central.add(next.stream, next.bytes, next.lows);
-          } else if ('frames' in next) {
-            // One commit at a time, and none while streams are being forgotten.
-            if (forgetting === undefined)
-              writing ??= central.take({ frames: next.frames, bytes: next.limit }).frames;
-          } else {
-            central.evict(next.shard, next.wanted);
+      fc.property(
+        options,
+        fc.nat(3),
+        fc.array(step, { maxLength: 120, size: 'max' }),
+        (drawn, restored, steps) => {
+          const central = bench({ ...drawn, shards: 2, streams: 5 });
+          if (drawn.isDurable) for (let stream = 0; stream < restored; stream++) central.restore(stream, 10);
+          let writing: StoredFrame[] | undefined;
+          let forgetting: IndexedStream[] | undefined;
+          for (const next of steps) {
+            if (next === 'settle') {
+              if (writing !== undefined) central.settle(writing);
+              if (forgetting !== undefined) central.settleForgotten(forgetting);
+              writing = undefined;
+              forgetting = undefined;
+            } else if (next === 'refuse') {
+              if (writing !== undefined) central.putBack(writing);
+              if (forgetting !== undefined) central.store.putBackForgotten(forgetting);
+              writing = undefined;
+              forgetting = undefined;
+            } else if ('forgotten' in next) {
+              central.forget(next.forgotten, next.lows);
+            } else if ('most' in next) {
+              if (writing === undefined) forgetting ??= central.store.takeForgotten(next.most);
+            } else if ('stream' in next) {
+              central.add(next.stream, next.bytes, next.lows);
+            } else if ('frames' in next) {
+              // One commit at a time, and none while streams are being forgotten.
+              if (forgetting === undefined)
+                writing ??= central.take({ frames: next.frames, bytes: next.limit }).frames;
+            } else {
+              central.evict(next.shard, next.wanted);
+            }
+            central.check();
           }
-          central.check();
-        }
-      }),
+        },
+      ),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('what is refused', () => {
+  const SMALL = { frames: 1_000, bytes: 10 };
+
+  test('waits again in its place: nothing behind it counts as passed', () => {
+    const central = bench();
+    central.add(0, 20, [{ source: 0, offset: 3n }]);
+    const refused = central.take(ALL);
+    central.add(1, 5, [{ source: 0, offset: 4n }]);
+    central.putBack(refused.frames);
+    central.check();
+    const small = central.take(SMALL);
+    expect(small.frames.map(({ bytes }) => bytes)).toEqual([5]);
+    expect(small.through).toBe(0);
+    central.settle(small.frames);
+    central.check();
+    expect(central.take(ALL)).toMatchObject({ frames: refused.frames, through: 2 });
+  });
+
+  test('goes back between what waited before and behind it', () => {
+    const central = bench();
+    for (const [stream, bytes] of [30, 5, 30, 6].entries()) central.add(stream, bytes);
+    central.putBack(central.take(ALL).frames);
+    central.putBack(central.take({ frames: 1, bytes: 5 }).frames);
+    central.check();
+    expect(central.take(ALL).frames.map(({ bytes }) => bytes)).toEqual([30, 5, 30, 6]);
+  });
+
+  test('is replaced by a newer one, which covers what it was first to cover, and may leave', () => {
+    const central = bench();
+    const old = central.add(0, 20, [{ source: 0, offset: 3n }]);
+    const { frames } = central.take(ALL);
+    central.add(0, 21, [{ source: 0, offset: 8n }]);
+    central.putBack(frames);
+    central.check();
+    expect([...central.store.waitingLows()]).toEqual([{ source: 0, offset: 3n }]);
+    expect(central.evict(0, 1)).toBe(20);
+    expect(central.released).toEqual([old]);
+  });
+
+  test('leaves if its stream is forgotten meanwhile, and holds frontiers back until that is durable', () => {
+    const central = bench();
+    const old = central.add(0, 20, [{ source: 0, offset: 3n }]);
+    const { frames } = central.take(ALL);
+    const stream = central.forget(0, [{ source: 0, offset: 8n }]);
+    central.putBack(frames);
+    central.check();
+    expect(central.released).toEqual([old]);
+    expect([...central.store.waitingLows()]).toEqual([{ source: 0, offset: 3n }]);
+    expect(central.store.settledThrough).toBe(0);
+    expect(central.store.takeForgotten(9)).toEqual([stream]);
+    central.store.putBackForgotten([stream]);
+    expect(central.store.takeForgotten(9)).toEqual([stream]);
+    central.settleForgotten([stream]);
+    central.check();
+    expect([...central.store.waitingLows()]).toEqual([]);
   });
 });
 

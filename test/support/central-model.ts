@@ -3,7 +3,8 @@
  * are checked over all frames after every step.
  */
 import { expect } from 'vitest';
-import { CentralStore, IndexedStream, type SourceLow, StoredFrame } from '../../src/store/central-store.ts';
+import { CentralStore } from '../../src/store/central-store.ts';
+import { IndexedStream, type SourceLow, StoredFrame } from '../../src/store/stored-frame.ts';
 
 export class CentralBench {
   readonly store: CentralStore;
@@ -18,10 +19,17 @@ export class CentralBench {
   readonly #lows = new Map<IndexedStream, Map<number, bigint>>();
   /** In the order in which they began to wait. */
   queue: { stream: IndexedStream; number: number }[] = [];
+  /** By stream: the lows of its frame that is being written. */
+  readonly #writingLows = new Map<IndexedStream, Map<number, bigint>>();
+  /** Frames are taken out of order until nothing is refused any more. */
+  #isInOrder = true;
+  readonly #refused = new Set<IndexedStream>();
   /** Places in the queue whose streams are forgotten, with lows that stay until all before them are taken. */
   #ghosts: { stream: IndexedStream; number: number }[] = [];
   #enqueued = 0;
   readonly #options: { shards: number; perStream: number; isDurable: boolean };
+  /** Places before the last batch was taken. */
+  #numbers: ReadonlyMap<IndexedStream, number> = new Map();
   #sequence = 0n;
 
   constructor(options: { shards: number; perStream: number; isDurable: boolean; streams: number }) {
@@ -53,24 +61,81 @@ export class CentralBench {
   }
 
   take(limits: { frames: number; bytes: number }): { frames: StoredFrame[]; through: number } {
+    const expected = this.#isInOrder ? this.#longestWaiting(limits) : this.#fitting(limits);
+    this.#numbers = new Map(this.queue.map(({ stream, number }) => [stream, number]));
+    const batch = this.store.takeBatch(limits);
+    expect(batch.frames).toEqual(expected);
+    const left = this.queue.filter(({ stream }) => !expected.some((frame) => frame.stream === stream));
+    expect(batch.through).toBe(left[0] === undefined ? this.#enqueued : left[0].number - 1);
+    this.queue = left;
+    for (const { stream } of batch.frames) {
+      this.#writingLows.set(stream, this.#lows.get(stream) ?? new Map());
+      this.#lows.delete(stream);
+      this.#refused.delete(stream);
+    }
+    this.#layGhosts();
+    return batch;
+  }
+
+  #longestWaiting(limits: { frames: number; bytes: number }): StoredFrame[] {
     const expected: StoredFrame[] = [];
     let bytes = 0;
-    for (const { stream } of this.queue) {
-      if (stream.isForgotten) break;
-      const { waiting } = stream;
-      if (waiting === undefined) throw new Error('what is in the queue waits');
+    for (const waiting of this.#takeable()) {
       bytes += waiting.bytes;
       if (expected.length > 0 && (expected.length === limits.frames || bytes > limits.bytes)) break;
       expected.push(waiting);
     }
-    const batch = this.store.takeBatch(limits);
-    expect(batch.frames).toEqual(expected);
-    const left = this.queue.slice(expected.length);
-    expect(batch.through).toBe(left[0] === undefined ? this.#enqueued : left[0].number - 1);
-    this.queue = left;
-    for (const frame of batch.frames) this.#lows.delete(frame.stream);
-    this.#layGhosts();
-    return batch;
+    return expected;
+  }
+
+  /** While something is refused: what fits, or else the smallest. */
+  #fitting(limits: { frames: number; bytes: number }): StoredFrame[] {
+    const expected: StoredFrame[] = [];
+    let left = limits.bytes;
+    const takeable = this.#takeable();
+    for (const waiting of takeable) {
+      if (expected.length === limits.frames || waiting.bytes > left) continue;
+      expected.push(waiting);
+      left -= waiting.bytes;
+    }
+    if (expected.length > 0) return expected;
+    return takeable.toSorted((a, b) => a.bytes - b.bytes).slice(0, 1);
+  }
+
+  /** Those before a stream that is to be forgotten. */
+  #takeable(): StoredFrame[] {
+    const forgotten = this.queue.findIndex(({ stream }) => stream.isForgotten);
+    const before = forgotten < 0 ? this.queue : this.queue.slice(0, forgotten);
+    return before.map(({ stream: { waiting } }) => {
+      if (waiting === undefined) throw new Error('what is in the queue waits');
+      return waiting;
+    });
+  }
+
+  /** The durable store has refused what was taken last. */
+  putBack(frames: readonly StoredFrame[]): void {
+    const newer = frames.filter(({ stream }) => stream.waiting !== undefined);
+    const gone = frames.filter(({ stream }) => stream.isForgotten);
+    const before = this.released.length;
+    this.store.putBack(frames);
+    this.#isInOrder = false;
+    this.#ghosts = [];
+    const streams = new Set(frames.map(({ stream }) => stream));
+    const back = [...streams].map((stream) => ({ stream, number: this.#numbers.get(stream) as number }));
+    this.queue = [...this.queue.filter(({ stream }) => !streams.has(stream)), ...back].toSorted(
+      (a, b) => a.number - b.number,
+    );
+    for (const stream of streams) {
+      const lows = this.#writingLows.get(stream) ?? [];
+      this.#noteLows(
+        stream,
+        [...lows].map(([source, offset]) => ({ source, offset })),
+      );
+      if (!stream.isForgotten) this.#refused.add(stream);
+    }
+    expect(gone.filter((frame) => !this.released.includes(frame))).toEqual([]);
+    this.evictable.push(...newer, ...gone);
+    this.#noteReleases(before, (each) => streams.has(each.stream));
   }
 
   forget(index: number, lows: readonly SourceLow[] = []): IndexedStream {
@@ -86,14 +151,20 @@ export class CentralBench {
     if (!this.#options.isDurable) return stream;
     if (waiting === undefined) this.queue.push({ stream, number: ++this.#enqueued });
     this.#noteLows(stream, lows);
+    this.#refused.delete(stream);
     return stream;
   }
 
   settleForgotten(streams: readonly IndexedStream[]): void {
     this.store.settleForgotten(streams);
-    this.#ghosts.push(...this.queue.filter(({ stream }) => streams.includes(stream)));
+    if (this.#isInOrder) this.#ghosts.push(...this.queue.filter(({ stream }) => streams.includes(stream)));
     this.queue = this.queue.filter(({ stream }) => !streams.includes(stream));
     this.#layGhosts();
+    this.#restoreOrder();
+  }
+
+  #restoreOrder(): void {
+    if (this.#refused.size === 0) this.#isInOrder = true;
   }
 
   #layGhosts(): void {
@@ -110,6 +181,7 @@ export class CentralBench {
     this.evictable.push(...frames);
     const streams = new Set(frames.map(({ stream }) => stream));
     this.#noteReleases(before, (each) => streams.has(each.stream));
+    this.#restoreOrder();
   }
 
   evict(shard: number, bytes: number): number {
@@ -153,9 +225,10 @@ export class CentralBench {
     for (const { stream } of [...this.queue, ...this.#ghosts]) {
       for (const [source, offset] of this.#lows.get(stream) ?? []) lower(lows, source, offset);
     }
-    const found = [...this.store.waitingLows()];
-    expect(new Map(found.map(({ source, offset }) => [source, offset]))).toEqual(lows);
-    expect(found).toHaveLength(lows.size);
+    const found = new Map<number, bigint>();
+    for (const { source, offset } of this.store.waitingLows()) lower(found, source, offset);
+    expect(found).toEqual(lows);
+    expect(this.store.refusedStreams).toBe(this.#refused.size);
   }
 
   #checkStream(stream: IndexedStream): void {

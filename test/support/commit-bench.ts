@@ -4,8 +4,9 @@ import { CommitPipeline } from '../../src/engine/commit-pipeline.ts';
 import { SourceProgress } from '../../src/engine/frontiers.ts';
 import type { TidemarkError } from '../../src/error.ts';
 import { EngineMemory } from '../../src/memory/engine-memory.ts';
-import { CentralStore, IndexedStream, StoredFrame } from '../../src/store/central-store.ts';
+import { CentralStore } from '../../src/store/central-store.ts';
 import type { CheckpointStore, CommitBatch } from '../../src/store/contract.ts';
+import { IndexedStream, StoredFrame } from '../../src/store/stored-frame.ts';
 
 /** A call to the store, which the test settles. */
 interface Held {
@@ -13,8 +14,6 @@ interface Held {
   readonly fail: (error: unknown) => Promise<void>;
 }
 
-/** How long the store may be full. */
-export const FULL_TIMEOUT_MS = 5_000;
 /** More than the delay after which late frontiers are committed. */
 export const LATER_MS = 1_000;
 
@@ -64,9 +63,8 @@ export class CommitBench {
   readonly forgotten: string[][] = [];
   readonly frontiers: (readonly [string, bigint])[] = [];
   readonly errors: unknown[] = [];
-  /** How often it was told that the store is full, and of the waits that end by it. */
-  fullTold = 0;
   readonly refusals: TidemarkError[] = [];
+  relieved = 0;
   nowMs = 0;
   /** Commits begin at once. */
   isAwaited = true;
@@ -76,7 +74,11 @@ export class CommitBench {
   readonly pipeline: CommitPipeline;
   #sequence = 0n;
 
-  constructor(restored: ReadonlyMap<string, bigint> = new Map(), store?: Partial<CheckpointStore>) {
+  constructor(
+    restored: ReadonlyMap<string, bigint> = new Map(),
+    store?: Partial<CheckpointStore>,
+    storeFullTimeoutMs = 30_000,
+  ) {
     const held: Partial<CheckpointStore> = {
       commit: (batch) => this.#hold((call) => this.commits.push({ ...call, batch })),
       forget: (name) => this.#hold((call) => this.forgets.push({ ...call, name })),
@@ -88,18 +90,16 @@ export class CommitBench {
         central: this.central,
         generation: 9n,
         clock: { now: () => this.nowMs, wallMs: () => 0 },
+        storeFullTimeoutMs,
         isAwaited: () => this.isAwaited,
         sources: () => [this.source],
         onDurable: (frames, through) =>
           void this.durable.push([frames.map(({ stream }) => stream.name), through]),
         onForgotten: (streams) => void this.forgotten.push(streams.map(({ name }) => name)),
         onFrontier: (source, offset) => void this.frontiers.push([source, offset]),
-        onError: (error) => void this.errors.push(error),
-        onFull: () => {
-          this.fullTold++;
-        },
         onRefused: (error) => void this.refusals.push(error),
-        fullTimeoutMs: FULL_TIMEOUT_MS,
+        onRoom: () => void this.relieved++,
+        onError: (error) => void this.errors.push(error),
       },
       restored,
     );

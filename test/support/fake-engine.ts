@@ -79,7 +79,7 @@ export class FakeEngine implements RunnableEngine {
       events: { accepted: this.applied, applied: this.applied, dropped: 3 },
       checkpoints: { stored: 40, durable: 30, storedBytes: 4_000, durableBytes: 3_000 },
       memory: { bytes: 0, heapUsedBytes: 0, heapBytes: 0, frames: 0, frameBytes: 0 },
-      store: { commits: 1, refused: 0 },
+      store: { commits: 1, refusals: 0 },
     };
   }
 

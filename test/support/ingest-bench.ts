@@ -6,7 +6,7 @@ import { type RoutedStream, Router } from '../../src/engine/router.ts';
 import { ShardHandle } from '../../src/engine/shard-handle.ts';
 import { EngineMemory } from '../../src/memory/engine-memory.ts';
 import { AT, FLAG, IngestReader, RECORD } from '../../src/memory/ingest-ring.ts';
-import { planArenas } from '../../src/memory/layout.ts';
+import { planArenas, WORD } from '../../src/memory/layout.ts';
 
 /** A record as a shard reads it, with names in place of numbers. */
 export type ReadRecord =
@@ -70,6 +70,12 @@ export class IngestBench {
   forget(stream: RoutedStream): Promise<void> {
     this.router.detach(stream);
     return this.ingest.requestForget(stream, () => new Error('failed'));
+  }
+
+  /** As a shard does that finds no room for a checkpoint. */
+  askForMemory(shard: number): void {
+    const { words } = this.#shards[shard] as ShardHandle;
+    words.set(WORD.memoryRequest, words.get(WORD.memoryRequest) + 1);
   }
 
   /** What is published to a shard and was not read before; frees its room. */

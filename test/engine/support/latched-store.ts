@@ -70,6 +70,10 @@ export class LatchedStore implements CheckpointStore {
   /** Commits are held until they are settled; otherwise they settle in a later turn. */
   isHolding = false;
   isHoldingForgets = false;
+  /** What every commit, and every request to forget a stream, is refused with while it is set. */
+  refusal: Error | undefined;
+  /** Streams may be forgotten all the same. */
+  canForget = false;
   commits = 0;
   forgets = 0;
   isClosed = false;
@@ -104,7 +108,9 @@ export class LatchedStore implements CheckpointStore {
       'commits',
       () => this.#keep(batch),
       (held) => {
-        if (!this.isHolding) setImmediate(held.settle);
+        const { refusal } = this;
+        if (refusal !== undefined) setImmediate(() => held.fail(refusal));
+        else if (!this.isHolding) setImmediate(held.settle);
         else this.#commits.hold({ ...held, batch, copies });
       },
     );
@@ -138,7 +144,9 @@ export class LatchedStore implements CheckpointStore {
       'forgets',
       () => this.shelf.streams.delete(stream),
       (held) => {
-        if (!this.isHoldingForgets) setImmediate(held.settle);
+        const { refusal } = this;
+        if (refusal !== undefined && !this.canForget) setImmediate(() => held.fail(refusal));
+        else if (!this.isHoldingForgets) setImmediate(held.settle);
         else this.#forgets.hold({ ...held, stream });
       },
     );

@@ -1,0 +1,108 @@
+/**
+ * What callers of the engine wait for: that events are accepted or durable, that checkpoints are taken, that streams are
+ * forgotten. All of it settles: when it has happened, when the engine fails, or when the store has been full for too
+ * long. Main thread only.
+ */
+import { TidemarkError } from '../error.ts';
+import type { CentralStore } from '../store/central-store.ts';
+import type { CheckpointRequests } from './checkpoint-requests.ts';
+import type { CommitPipeline } from './commit-pipeline.ts';
+import type { Durability } from './durability.ts';
+import type { EngineState } from './engine-state.ts';
+import type { Forgets } from './forgets.ts';
+import type { CheckedBatch, Ingest } from './ingest.ts';
+import type { Marks } from './queued-push.ts';
+import type { RoutedStream } from './router.ts';
+
+export interface WaitsPorts {
+  readonly state: EngineState;
+  readonly ingest: Ingest;
+  readonly requests: CheckpointRequests;
+  readonly durability: Durability;
+  readonly forgets: Forgets;
+  readonly central: CentralStore;
+  readonly commits: CommitPipeline | undefined;
+}
+
+export class Waits {
+  readonly #ports: WaitsPorts;
+
+  constructor(ports: WaitsPorts) {
+    this.#ports = ports;
+  }
+
+  async untilAccepted(batch: CheckedBatch, isDurable: boolean): Promise<void> {
+    const { ingest, state } = this.#ports;
+    const marks: Marks | undefined = isDurable ? new Map() : undefined;
+    const count = batch.events.length;
+    await ingest.accept(batch, marks, (accepted) => state.rejection(accepted));
+    if (marks === undefined) return;
+    try {
+      await this.#untilSettled(marks);
+    } catch (error) {
+      if (error instanceof TidemarkError) error.accepted = count;
+      throw error;
+    }
+  }
+
+  async untilCheckpointed(stream: RoutedStream): Promise<void> {
+    const { commits, ingest, state } = this.#ports;
+    const marks: Marks = new Map();
+    await ingest.requestCheckpoint(stream, marks, () => state.rejection());
+    await this.#untilSettled(marks);
+    await commits?.commitFrontiers();
+    state.requireAlive();
+  }
+
+  async untilAllCheckpointed(): Promise<void> {
+    const { central, commits, durability, ingest, requests, state } = this.#ports;
+    // Behind whatever still waits for room.
+    await ingest.accept({ events: [], streams: [] }, undefined, () => state.rejection());
+    // What fails between these steps has rejected who waited then; nobody would reject who waits later.
+    state.requireAlive();
+    await requests.request();
+    state.requireAlive();
+    if (commits === undefined) return;
+    const settled = durability.untilThrough(central.enqueued);
+    commits.kick();
+    await settled;
+    await commits.commitFrontiers();
+    state.requireAlive();
+  }
+
+  /** To be called in the turn in which the stream was detached. */
+  async untilForgotten(stream: RoutedStream): Promise<void> {
+    const { forgets, ingest, state } = this.#ports;
+    const forgotten = forgets.begin(stream);
+    const isWritten = ingest.requestForget(stream, () => state.rejection());
+    await Promise.all([isWritten, forgotten]);
+  }
+
+  /** The engine has failed. */
+  failAll(): void {
+    const { durability, forgets, ingest, requests, state } = this.#ports;
+    const reason = (): Error => state.rejection();
+    ingest.failAll();
+    durability.failAll(reason);
+    requests.failAll(reason);
+    forgets.failAll(reason);
+  }
+
+  /** The store has been full for too long: rejects who has waited since `before`, or longer. */
+  failLate(reason: () => TidemarkError, before: number): void {
+    const { commits, durability, forgets, ingest, requests } = this.#ports;
+    ingest.failLate(reason, before);
+    durability.failLate(reason, before);
+    requests.failLate(reason, before);
+    forgets.failLate(reason, before);
+    commits?.failLate(reason, before);
+  }
+
+  async #untilSettled(marks: Marks): Promise<void> {
+    const { commits, durability, state } = this.#ports;
+    state.requireAlive();
+    const settled = [...marks].map(([stream, pushed]) => durability.untilSettled(stream, pushed));
+    commits?.kick();
+    await Promise.all(settled);
+  }
+}
