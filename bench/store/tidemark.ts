@@ -1,14 +1,17 @@
 /** The log as an engine uses it: on the store writer's thread, with frames that cross to it as numbers. */
 import { MessageChannel } from 'node:worker_threads';
 import { TaskThread } from '../../src/engine/thread.ts';
-import { workerFile } from '../../src/engine/worker-files.ts';
 import type { EngineMemory } from '../../src/memory/engine-memory.ts';
 import { openRestored } from '../../src/recovery/restore.ts';
 import { LogStoreClient } from '../../src/store/log/log-store-client.ts';
 import type { StoreWriterTask } from '../../src/store/log/writer-protocol.ts';
 import type { StoreCase } from './cases.ts';
 import { logOptionsOf } from './log-options.ts';
+import { storeWriterFile } from './store-writer-file.ts';
 import type { StoreSubjectModule } from './subject.ts';
+
+/** Looked for before any clock starts. */
+const file = storeWriterFile();
 
 export const tidemark: StoreSubjectModule = {
   isShared: true,
@@ -45,7 +48,7 @@ function start(plan: StoreCase, directory: string, { memory }: EngineMemory) {
   const client = new LogStoreClient({ port: port1, memory });
   const task: StoreWriterTask = { port: port2, memory, directory, options: logOptionsOf(plan) };
   const thread = new TaskThread<void>({
-    file: workerFile('store-writer', undefined),
+    file,
     task,
     transfer: [port2],
     execArgv: ['--disable-warning=ExperimentalWarning'],

@@ -14,6 +14,7 @@ interface KernelExports {
   sealHeaders(headers: number, count: number, sums: number): void;
   isRecord(record: number, length: number): number;
   isFrame(frame: number, length: number): number;
+  goodFrames(first: number, end: number, position: number, rows: number, most: number): number;
   seal(frame: number, bodyBytes: number, extensionBytes: number): void;
   encode(frame: number, image: number, bodyBytes: number, extensionBytes: number, createdAtMs: number): void;
 }
@@ -31,6 +32,11 @@ export class Kernel {
   readonly isRecord: KernelExports['isRecord'];
   /** Not 0: the range ends with the footer of a frame, whose checksum is right. What is before it is not looked at. */
   readonly isFrame: KernelExports['isFrame'];
+  /**
+   * How many good FRAME records stand one behind the other from `first` on and end at `end` at the latest; of each, at
+   * most `most`, a row of twelve words at `rows`, in which positions count from `position` (in records) on.
+   */
+  readonly goodFrames: KernelExports['goodFrames'];
   /** Writes the footer behind the body and the extension that begin at `frame`. */
   readonly seal: KernelExports['seal'];
   /** Sets the time of creation (whole milliseconds) in an image and makes a frame of it: the copy and the footer. */
@@ -60,6 +66,7 @@ export class Kernel {
     this.sealHeaders = kernel.sealHeaders;
     this.isRecord = kernel.isRecord;
     this.isFrame = kernel.isFrame;
+    this.goodFrames = kernel.goodFrames;
     this.seal = kernel.seal;
     this.encode = kernel.encode;
     this.verify = kernel.verify;

@@ -15,7 +15,6 @@ import type { EngineMemory } from '../memory/engine-memory.ts';
 import { type ArenaLayout, heapRegion } from '../memory/layout.ts';
 import { SlabAllocator } from '../memory/slab-allocator.ts';
 import type {
-  FoundCheckpoint,
   RestorableCheckpoint,
   RestoredContents,
   RestoreTarget,
@@ -64,7 +63,7 @@ export async function openRestored(heaps: Heaps, store: RestoringStore): Promise
     begin() {
       placement = new Placement(heaps);
     },
-    place: (checkpoint) => placement.place(checkpoint),
+    place: (checkpoint, byteLength) => placement.place(checkpoint, byteLength),
   });
   return placement.restored(contents);
 }
@@ -77,7 +76,7 @@ export async function restoreCheckpoints(heaps: Heaps, contents: StoreContents):
     const { checkpoints } = contents;
     const take = (checkpoint: RestorableCheckpoint): Promise<void> | undefined => {
       const bytes = checkpoint.byteLength;
-      const address = placement.place(checkpoint);
+      const address = placement.place(receiptOf(checkpoint), bytes);
       return copies.add(checkpoint.copyTo(heaps.memory.u8.subarray(address, address + bytes)), bytes);
     };
     // Not by `for await` where it can be helped: that waits between any two, and a store could not do many at once.
@@ -112,12 +111,12 @@ class Placement {
   }
 
   /** The address; throws ERR_TIDEMARK_MEMORY_FULL when there is no room. */
-  place(checkpoint: FoundCheckpoint): number {
-    const { stream, sequence, byteLength: bytes } = checkpoint;
+  place(restored: RestoredStream, bytes: number): number {
+    const { stream, sequence } = restored;
     const shard = this.#heaps.shardOf(stream);
-    const address = allocate(this.#allocators[shard] as SlabAllocator, checkpoint);
+    const address = allocate(this.#allocators[shard] as SlabAllocator, stream, bytes);
     this.#placed.push({ stream, shard, sequence, address, bytes });
-    this.#streams.push(receiptOf(checkpoint));
+    this.#streams.push(restored);
     return address;
   }
 
@@ -163,16 +162,16 @@ class Copies {
   }
 }
 
-function allocate(allocator: SlabAllocator, checkpoint: FoundCheckpoint): number {
-  const address = allocator.allocate(checkpoint.byteLength);
+function allocate(allocator: SlabAllocator, stream: string, bytes: number): number {
+  const address = allocator.allocate(bytes);
   if (address !== 0) return address;
   throw new TidemarkError(
     'ERR_TIDEMARK_MEMORY_FULL',
-    `the newest checkpoints in the store need more than the ${allocator.bytes} bytes of a shard's memory (at stream '${checkpoint.stream}'); raise memory.bytes`,
+    `the newest checkpoints in the store need more than the ${allocator.bytes} bytes of a shard's memory (at stream '${stream}'); raise memory.bytes`,
   );
 }
 
-function receiptOf(checkpoint: FoundCheckpoint): RestoredStream {
+function receiptOf(checkpoint: RestorableCheckpoint): RestoredStream {
   const { stream, sequence, generation, fellBack, reason } = checkpoint;
   return { stream, sequence, generation, fellBack, ...(reason === undefined ? {} : { reason }) };
 }

@@ -41,14 +41,17 @@ export interface RestorableCheckpoint {
 }
 
 /** A checkpoint that is found while a store is opened. */
-export type FoundCheckpoint = Omit<RestorableCheckpoint, 'copyTo'>;
+export type FoundCheckpoint = Omit<RestorableCheckpoint, 'byteLength' | 'copyTo'>;
 
 /** Where the checkpoints of a store go that copies them while it is opened. */
 export interface RestoreTarget {
   /** Nothing has been placed, or what was placed is void: something was damaged, and the store has fallen back. */
   begin(): void;
-  /** The byte address in the engine's memory to which the frame is copied. What it throws, the opening rejects with. */
-  place(checkpoint: FoundCheckpoint): number;
+  /**
+   * The byte address in the engine's memory to which its frame, of `byteLength` bytes, is copied. It may keep the
+   * object. What it throws, the opening rejects with.
+   */
+  place(checkpoint: FoundCheckpoint, byteLength: number): number;
 }
 
 /** What a store says that has copied its checkpoints. */

@@ -41,7 +41,7 @@ function damageFrame(stream: string, sequence: number, stateBytes: number): void
 
 class Target implements RestoreTarget {
   begins = 0;
-  readonly placed = new Map<string, { checkpoint: FoundCheckpoint; address: number }>();
+  readonly placed = new Map<string, { checkpoint: FoundCheckpoint; address: number; byteLength: number }>();
   #next = 65_536;
 
   begin(): void {
@@ -50,16 +50,16 @@ class Target implements RestoreTarget {
     this.#next = 65_536;
   }
 
-  place(checkpoint: FoundCheckpoint): number {
+  place(checkpoint: FoundCheckpoint, byteLength: number): number {
     const address = this.#next;
-    this.#next += Math.ceil(checkpoint.byteLength / 16) * 16;
-    this.placed.set(checkpoint.stream, { checkpoint, address });
+    this.#next += Math.ceil(byteLength / 16) * 16;
+    this.placed.set(checkpoint.stream, { checkpoint, address, byteLength });
     return address;
   }
 
   bytesOf(stream: string): Uint8Array {
-    const { checkpoint, address } = this.placed.get(stream) ?? {};
-    return new Uint8Array(memory.buffer, address, checkpoint?.byteLength).slice();
+    const { byteLength, address } = this.placed.get(stream) ?? {};
+    return new Uint8Array(memory.buffer, address, byteLength).slice();
   }
 }
 
@@ -110,9 +110,9 @@ describe('a store that restores while it is opened', () => {
     const writer = start(writers.directory, memory);
     const target = new Target();
     const full = new Error('there is no room');
-    const place = (checkpoint: FoundCheckpoint): number => {
+    const place = (checkpoint: FoundCheckpoint, byteLength: number): number => {
       if (target.placed.size === 5) throw full;
-      return target.place(checkpoint);
+      return target.place(checkpoint, byteLength);
     };
     await expect(writer.client.openInto({ begin: () => target.begin(), place })).rejects.toBe(full);
     await expect(writer.client.open()).rejects.toMatchObject({ code: 'ERR_TIDEMARK_INVALID_ARGUMENT' });

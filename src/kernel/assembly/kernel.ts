@@ -4,7 +4,6 @@
 // Callers pass ranges that lie in their own part of the memory; a range outside of the memory traps.
 
 import {
-  FOOTER_BYTES,
   FOOTER_CHECKSUM,
   FOOTER_MAGIC,
   FOOTER_VERSION,
@@ -16,17 +15,8 @@ import { copyAndXxh64, xxh64 } from './xxh64';
 
 export { findOffset, findState } from './find';
 export { index, isFrame, verify } from './index-frame';
+export { goodFrames, isRecord, sealHeaders } from './log-records';
 
-/** Header of a record of the checkpoint log; byte positions as in store/log/FORMAT.md. */
-const RECORD_KIND: usize = 4;
-const RECORD_LENGTH: usize = 8;
-const RECORD_PAYLOAD_CHECKSUM: usize = 48;
-/** Of all before it. */
-const HEADER_CHECKSUM: usize = 56;
-const RECORD_HEADER_BYTES: usize = 64;
-/** "TREC" as a little-endian word. */
-const RECORD_MAGIC: u32 = 0x43455254;
-const RECORD_KIND_FRAME: u8 = 1;
 /** A time of creation is whole milliseconds, stored as nanoseconds. */
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -37,32 +27,6 @@ export function copy(to: usize, from: usize, length: usize): void {
 /** Stores the XXH64 of `length` bytes at `start` as a u64 at `out`. */
 export function checksum(out: usize, start: usize, length: usize): void {
   store<u64>(out, xxh64(start, length));
-}
-
-/**
- * Ends `count` headers of 64 bytes that begin at `headers`, each with the XXH64 of the bytes before it, and stores these
- * checksums once more, one behind the other, at `sums`.
- */
-export function sealHeaders(headers: usize, count: usize, sums: usize): void {
-  for (let i: usize = 0; i < count; i++) {
-    const header = headers + (i << 6);
-    const sum = xxh64(header, HEADER_CHECKSUM);
-    store<u64>(header, sum, HEADER_CHECKSUM);
-    store<u64>(sums + (i << 3), sum);
-  }
-}
-
-/**
- * Whether at `record` is a FRAME record of the checkpoint log with a payload of `length` bytes, header and frame
- * undamaged and belonging together. What is in the frame is not looked at.
- */
-export function isRecord(record: usize, length: usize): bool {
-  if (load<u32>(record) != RECORD_MAGIC || load<u8>(record, RECORD_KIND) != RECORD_KIND_FRAME) return false;
-  if (load<u32>(record, RECORD_LENGTH) != <u32>length) return false;
-  if (load<u64>(record, HEADER_CHECKSUM) != xxh64(record, HEADER_CHECKSUM)) return false;
-  const frame = record + RECORD_HEADER_BYTES;
-  if (!isFrame(frame, length)) return false;
-  return load<u64>(record, RECORD_PAYLOAD_CHECKSUM) == load<u64>(frame + length - FOOTER_BYTES, FOOTER_CHECKSUM);
 }
 
 /** Writes the footer behind the body and the extension that begin at `frame`. */

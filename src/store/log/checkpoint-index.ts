@@ -5,10 +5,12 @@
  * from the newest to the oldest. Newest is the greatest sequence, then the latest origin; there is one entry for a
  * sequence. Owned by the thread that writes the log (or by one inspection).
  */
+import type { CommitFrames } from './commit-record.ts';
 import { EntryRows, type NewestEntry, NONE, ROW } from './entry-rows.ts';
+import type { FrameRows } from './frame-rows.ts';
 import { INDEX_ENTRY, readIndexEntry, type StoredStreams } from './index-entry.ts';
-import { RECORD_ALIGN } from './layout.ts';
 import type { PackedNames } from './packed-names.ts';
+import { sortByPosition } from './position-order.ts';
 import { NO_NUMBER, StreamNames } from './stream-names.ts';
 
 export interface CheckpointLocation {
@@ -24,6 +26,14 @@ export interface CheckpointLocation {
   readonly generation: number;
 }
 
+/** The frames of a commit, and their names in the same order. */
+export interface CommitToAdd {
+  readonly segment: number;
+  readonly number: number;
+  readonly rows: FrameRows;
+  readonly names: CommitFrames;
+}
+
 export interface Removal {
   /** Only lower sequences; undefined: all. */
   readonly below: bigint | undefined;
@@ -31,8 +41,6 @@ export interface Removal {
   readonly through: number;
 }
 
-/** More than there are records in a segment, and so many segments of 4 GiB in records are still a safe integer. */
-const ORDER = 2 ** 26;
 const INITIAL_STREAMS = 256;
 
 export class CheckpointIndex {
@@ -99,15 +107,52 @@ export class CheckpointIndex {
     }
     const slot = this.rows.take();
     this.rows.write(slot, entry);
-    this.rows.link(slot, at);
     if (before === NONE) {
-      if (head !== NONE) this.newestWeight -= this.weigh(this.rows.footprint(head));
-      this.heads[number] = slot;
-    } else {
-      this.rows.link(before, slot);
+      this.prepend(number, slot);
+      return;
     }
-    this.account(slot, 1, before === NONE);
-    this.trim(this.heads[number] as number);
+    this.rows.link(slot, at);
+    this.rows.link(before, slot);
+    this.account(slot, 1, false);
+    this.trim(head);
+  }
+
+  /** Adds the frames of a good commit. Whether compaction has carried any of them. */
+  addCommit({ segment, number, rows, names }: CommitToAdd): boolean {
+    const { bytes, view } = names;
+    let isCarried = false;
+    let at = names.first();
+    for (let i = 0; i < rows.count; i++) {
+      const end = names.after(at);
+      const origin = rows.origin(i) < 0 ? number : rows.origin(i);
+      isCarried ||= rows.origin(i) !== number;
+      const stream = this.withHead(this.names.takeBytes(bytes, at + 12, end));
+      const head = this.heads[stream] as number;
+      const position = rows.position(i);
+      const length = rows.length(i);
+      const generation = rows.generation(i);
+      if (head === NONE || this.rows.isNewer(view.getUint32(at + 4, true), view.getUint32(at, true), head)) {
+        const slot = this.rows.take();
+        this.rows.writeSequence(slot, view.getUint32(at + 4, true), view.getUint32(at, true));
+        this.rows.writeRest(slot, { origin, segment, position, length, generation });
+        this.prepend(stream, slot);
+      } else {
+        const sequence = view.getBigUint64(at, true);
+        this.addTo(stream, { sequence, origin, segment, position, length, generation });
+      }
+      at = end;
+    }
+    return isCarried;
+  }
+
+  /** Makes `slot` the newest entry of a stream. */
+  private prepend(number: number, slot: number): void {
+    const head = this.heads[number] as number;
+    this.rows.link(slot, head);
+    if (head !== NONE) this.newestWeight -= this.weigh(this.rows.footprint(head));
+    this.heads[number] = slot;
+    this.account(slot, 1, true);
+    if (head !== NONE) this.trim(slot);
   }
 
   /** Adds what the INDEX record of `segment` lists. */
@@ -221,30 +266,11 @@ export class CheckpointIndex {
     const inOrder = new Int32Array(this.names.size);
     let end = 0;
     for (const those of bySegment.values()) {
-      this.sortByPosition(those);
+      sortByPosition(those, (number) => this.rows.column(this.heads[number] as number, ROW.position));
       inOrder.set(those, end);
       end += those.length;
     }
     return inOrder;
-  }
-
-  /** Numbers of streams whose newest entries lie in one segment. */
-  private sortByPosition(numbers: number[]): void {
-    const positionOf = (number: number): number =>
-      this.rows.column(this.heads[number] as number, ROW.position);
-    let last = -1;
-    let isInOrder = true;
-    for (const number of numbers) {
-      const position = positionOf(number);
-      isInOrder &&= position > last;
-      last = position;
-    }
-    if (isInOrder) return;
-    // Numbers sort many times faster than by a function, and a position in records leaves room for whose it is.
-    const key = (number: number, i: number): number => (positionOf(number) / RECORD_ALIGN) * ORDER + i;
-    const keys = Float64Array.from(numbers, key).sort();
-    const unordered = numbers.slice();
-    for (let i = 0; i < keys.length; i++) numbers[i] = unordered[(keys[i] as number) % ORDER] as number;
   }
 
   /** Fills `entry` with the newest one of the stream with the number. */
@@ -273,7 +299,7 @@ export class CheckpointIndex {
   /** The sum over the entries in `segment` of what `weigh` gives for the bytes of their streams' names. */
   sumIn(segment: number, weigh: (nameBytes: number) => number): number {
     let sum = 0;
-    for (const number of this.numbers()) {
+    for (let number = 0; number < this.names.numbersEnd; number++) {
       for (let at = this.heads[number] as number; at !== NONE; at = this.rows.next(at)) {
         if (this.rows.column(at, ROW.segment) === segment) sum += weigh(this.names.byteLength(number));
       }

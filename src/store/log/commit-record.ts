@@ -1,6 +1,6 @@
 /** The payload of a COMMIT record: what the commit holds and what it says about the log. See FORMAT.md. */
 import { ByteCursor } from '../../codec/cursor.ts';
-import { compareUtf8, writeUtf8 } from '../../codec/utf8.ts';
+import { compareUtf8, decodeUtf8, writeUtf8 } from '../../codec/utf8.ts';
 import { getCounter, putCounter, viewOf } from './layout.ts';
 
 export type Frontiers = ReadonlyMap<string, bigint>;
@@ -40,6 +40,11 @@ export interface CommitRecord {
   readonly frontiers: Frontiers;
   readonly origins: readonly Origin[];
   readonly tombstones: readonly Tombstone[];
+}
+
+/** A record that was read; which checkpoints it names is decoded when somebody asks. */
+export interface FoundCommitRecord extends Omit<CommitRecord, 'frames'> {
+  readonly frames: CommitFrames;
 }
 
 const AT = {
@@ -158,7 +163,7 @@ export function writeText(target: Uint8Array, view: DataView, at: number, text: 
  * Reads the payload that fills `bytes`, whose checksum was right.
  * @throws ERR_TIDEMARK_DESERIALIZATION when it is not of this format all the same
  */
-export function readCommitRecord(bytes: Uint8Array): CommitRecord {
+export function readCommitRecord(bytes: Uint8Array): FoundCommitRecord {
   const cursor = new ByteCursor({
     bytes,
     start: 0,
@@ -167,10 +172,11 @@ export function readCommitRecord(bytes: Uint8Array): CommitRecord {
   });
   cursor.take(FIXED_BYTES, 'the start of a commit record');
   const view = viewOf(bytes);
-  const frames = repeat(view.getUint32(AT.frames, true), () => ({
-    sequence: cursor.u64('a sequence'),
-    stream: readText(cursor),
-  }));
+  const frames = new CommitFrames(bytes, view, { start: cursor.at, count: view.getUint32(AT.frames, true) });
+  for (let i = 0; i < frames.count; i++) {
+    cursor.take(8, 'a sequence');
+    cursor.text('a name');
+  }
   const frontiers = readFrontiers(cursor, view.getUint32(AT.frontiers, true));
   const origins = repeat(view.getUint32(AT.origins, true), () => {
     const commit = getCounter(view, cursor.take(8, 'an origin'));
@@ -189,6 +195,42 @@ export function readCommitRecord(bytes: Uint8Array): CommitRecord {
     origins,
     tombstones,
   };
+}
+
+/** Which checkpoints a COMMIT record names, in the order of the records of their frames. Well formed. */
+export class CommitFrames {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly count: number;
+  private readonly start: number;
+
+  constructor(bytes: Uint8Array, view: DataView, { start, count }: { start: number; count: number }) {
+    this.bytes = bytes;
+    this.view = view;
+    this.start = start;
+    this.count = count;
+  }
+
+  /** Where in `bytes` the sequence of the first one is; its name follows, with its length in front. */
+  first(): number {
+    return this.start;
+  }
+
+  /** The same of the next one. */
+  after(at: number): number {
+    return at + 12 + this.view.getUint32(at + 8, true);
+  }
+
+  decode(): CommitFrame[] {
+    let at = this.start;
+    return repeat(this.count, () => {
+      const end = this.after(at);
+      const sequence = this.view.getBigUint64(at, true);
+      const stream = decodeUtf8(this.bytes, at + 12, end) ?? '';
+      at = end;
+      return { stream, sequence };
+    });
+  }
 }
 
 /** `view` spans the bytes of `cursor`. */

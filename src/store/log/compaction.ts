@@ -11,7 +11,7 @@
 import { TidemarkError } from '../../error.ts';
 import type { FileSystem } from '../file-system.ts';
 import type { CheckpointLocation } from './checkpoint-index.ts';
-import { type CommitRecord, type Frontiers, type Origin, originBytesMax } from './commit-record.ts';
+import { type FoundCommitRecord, type Frontiers, type Origin, originBytesMax } from './commit-record.ts';
 import { readFrameInto, type SegmentAccess } from './frame-reader.ts';
 import { recordFootprint, segmentFileName } from './layout.ts';
 import type { Append, IndexedFrame, LogWriter } from './log-writer.ts';
@@ -206,7 +206,7 @@ export class Compactor {
   /** Reads the COMMIT record that a record belongs to; the last one is remembered, since neighbours share it. */
   private recordsOf({ id, lap }: Segment): (position: number, origin: number) => Frontiers | undefined {
     const { access, writer } = this.input;
-    let last: { readonly number: number; readonly record: CommitRecord | undefined } | undefined;
+    let last: { readonly number: number; readonly record: FoundCommitRecord | undefined } | undefined;
     return (position, origin) => {
       const place = writer.places.at(id, position);
       if (place === undefined) return undefined;
@@ -317,7 +317,7 @@ function* noCommits(): Generator<ScannedCommit, void> {}
 
 /** What a COMMIT record says of the frontiers of the commit `origin`, which may be its own. */
 function frontiersIn(
-  record: CommitRecord | undefined,
+  record: FoundCommitRecord | undefined,
   number: number,
   origin: number,
 ): Frontiers | undefined {

@@ -38,8 +38,9 @@ export interface Damage {
 
 /** What is damaged in a commit of the segment in `file`. */
 export function damageOfCommit(file: string, commit: ScannedCommit): Damage[] {
-  const { number, record, frames, start, paddingDamage } = commit;
+  const { number, record, start, paddingDamage } = commit;
   const damage: Damage[] = [];
+  const frames = commit.state === 'good' ? [] : commit.frames;
   if (commit.state === 'damaged' && record === undefined) {
     const kept = frames.filter((frame) => frame.damage === undefined).length;
     const detail = `the record of commit ${number} does not verify; ${kept} of its checkpoints do`;

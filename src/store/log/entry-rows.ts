@@ -92,8 +92,20 @@ export class EntryRows {
   }
 
   write(slot: number, entry: CheckpointLocation): void {
+    this.sequences[ROW.columns * slot + ROW.sequence] = entry.sequence;
+    this.writeRest(slot, entry);
+  }
+
+  /** In words. */
+  writeSequence(slot: number, high: number, low: number): void {
+    const word = 2 * ROW.columns * slot;
+    this.words[word] = low;
+    this.words[word + 1] = high;
+  }
+
+  /** As `write` of all but the sequence. */
+  writeRest(slot: number, entry: Omit<CheckpointLocation, 'sequence'>): void {
     const row = ROW.columns * slot;
-    this.sequences[row + ROW.sequence] = entry.sequence;
     this.rows[row + ROW.origin] = entry.origin;
     this.rows[row + ROW.segment] = entry.segment;
     this.rows[row + ROW.position] = entry.position;

@@ -6,14 +6,17 @@
 import { strict as assert } from 'node:assert';
 import { xxh64Into } from '../../codec/xxh64.ts';
 import { Kernel } from '../../kernel/kernel.ts';
+import { FRAME_ROW_WORDS } from './frame-rows.ts';
 import { RECORD_HEADER_BYTES } from './record.ts';
 
 const PAGE_BYTES = 65_536;
 /** More are taken from ordinary memory, and summed in TypeScript. */
 const LENGTH_MAX = 64 * 1024 * 1024;
-/** Where the kernel puts a checksum; what is taken begins behind it. */
+/** Where the kernel puts a checksum and what it says of frames; what is taken begins behind them. */
 const SUM = 0;
-const START = 64;
+const ROWS = 64;
+const ROWS_MAX = 512;
+const START = ROWS + ROWS_MAX * FRAME_ROW_WORDS * 4;
 
 class KernelBuffer {
   private readonly memory = new WebAssembly.Memory({
@@ -44,6 +47,12 @@ class KernelBuffer {
     this.kernel.sealHeaders(byteOffset, count, byteOffset + RECORD_HEADER_BYTES * count);
   }
 
+  goodFrames(bytes: Uint8Array, at: number, end: number, position: number): Uint32Array {
+    const first = bytes.byteOffset + at;
+    const count = this.kernel.goodFrames(first, bytes.byteOffset + end, position, ROWS, ROWS_MAX);
+    return new Uint32Array(this.buffer, ROWS, count * FRAME_ROW_WORDS);
+  }
+
   isRecord(bytes: Uint8Array, at: number, length: number): boolean {
     return this.kernel.isRecord(bytes.byteOffset + at, length) !== 0;
   }
@@ -71,6 +80,21 @@ export function takeKernelBuffer(length: number): Uint8Array {
   if (length > LENGTH_MAX) return new Uint8Array(length);
   ofThread ??= new KernelBuffer();
   return ofThread.take(length);
+}
+
+/** None, or where the kernel cannot look. */
+const NO_ROWS = new Uint32Array(0);
+
+/**
+ * Of the good FRAME records that stand one behind the other from `at` on, of one commit, a row of `FRAME_ROW_WORDS`
+ * each (see `FrameRows`): not of all of them where they are many, and of none where the kernel cannot look. `position`
+ * is that of the first one, in records. Good until the buffer is taken or this is called again.
+ */
+export function kernelGoodFrames(
+  bytes: Uint8Array,
+  { at, end, position }: { readonly at: number; readonly end: number; readonly position: number },
+): Uint32Array {
+  return ofThread?.holds(bytes) === true ? ofThread.goodFrames(bytes, at, end, position) : NO_ROWS;
 }
 
 /**

@@ -253,28 +253,25 @@ export class LogStoreClient implements CheckpointStore {
   }
 
   *#checkpoints(found: FoundCheckpoints): Generator<RestorableCheckpoint, void> {
-    let position = 0;
-    for (const checkpoint of foundCheckpoints(found)) {
-      const { byteLength } = checkpoint;
-      const at = position;
-      yield { ...checkpoint, copyTo: (target) => this.#copy(at, byteLength, target) };
-      position += 1;
+    const reader = new CheckpointReader(found);
+    for (const [at, byteLength] of found.byteLengths.entries()) {
+      yield { ...reader.next(), byteLength, copyTo: (target) => this.#copy(at, byteLength, target) };
     }
   }
 
   /** Whether all of them are good. The writer copies the first ones while places are found for the next. */
   async #fill(found: FoundCheckpoints, target: RestoreTarget): Promise<boolean> {
     const fills: Promise<boolean>[] = [];
-    const count = found.byteLengths.length;
+    const { byteLengths } = found;
     try {
-      const checkpoints = foundCheckpoints(found);
-      for (let from = 0; from < count; ) {
+      const reader = new CheckpointReader(found);
+      for (let from = 0; from < byteLengths.length; ) {
         const addresses: number[] = [];
         for (let bytes = 0; addresses.length < FILL_COUNT_MAX && bytes < FILL_BYTES_MAX; ) {
-          const next = checkpoints.next();
-          if (next.done === true) break;
-          bytes += next.value.byteLength;
-          addresses.push(target.place(next.value));
+          const byteLength = byteLengths[from + addresses.length];
+          if (byteLength === undefined) break;
+          addresses.push(target.place(reader.next(), byteLength));
+          bytes += byteLength;
         }
         const fill = this.#request('filled', { type: 'fill', from, addresses: Float64Array.from(addresses) });
         fills.push(fill.then(({ isGood }) => isGood));
@@ -331,21 +328,29 @@ function restoredContents({ generation, frontiers, lost }: OpenedContents): Rest
   return { generation, frontiers: fromFrontierList(frontiers), lost };
 }
 
-function* foundCheckpoints(found: FoundCheckpoints): Generator<FoundCheckpoint, void> {
-  const { names, sequences, generations, byteLengths } = found;
-  const reader = new NameReader(names);
-  // Of one engine are most, and a bigint is an object.
-  let generation = 0n;
-  for (let i = 0; i < byteLengths.length; i++) {
-    const fellBack = found.fellBack.get(i);
-    if (Number(generation) !== generations[i]) generation = BigInt(generations[i] as number);
-    yield {
-      stream: reader.next(),
-      sequence: sequences[i] as bigint,
-      generation,
-      byteLength: byteLengths[i] as number,
-      fellBack: fellBack?.count ?? 0,
-      ...(fellBack === undefined ? {} : { reason: fellBack.reason }),
-    };
+/** What was found, one checkpoint after the other. */
+class CheckpointReader {
+  readonly #found: FoundCheckpoints;
+  readonly #names: NameReader;
+  #i = 0;
+  /** Most are of the same one, and a bigint is an object. */
+  #generation = 0n;
+
+  constructor(found: FoundCheckpoints) {
+    this.#found = found;
+    this.#names = new NameReader(found.names);
+  }
+
+  next(): FoundCheckpoint {
+    const { sequences, generations, fellBack } = this.#found;
+    const i = this.#i;
+    this.#i += 1;
+    const stream = this.#names.next();
+    const sequence = sequences[i] as bigint;
+    if (i === 0 || generations[i] !== generations[i - 1]) this.#generation = BigInt(generations[i] as number);
+    const generation = this.#generation;
+    const behind = fellBack.get(i);
+    if (behind === undefined) return { stream, sequence, generation, fellBack: 0 };
+    return { stream, sequence, generation, fellBack: behind.count, reason: behind.reason };
   }
 }

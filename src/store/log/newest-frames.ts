@@ -21,6 +21,10 @@ import { readSegmentOnDisk } from './segment-reader.ts';
 const RUN_BYTES_MAX = 256 * 1024;
 /** From here on a frame is read straight to its place; below, a call to the system costs more than the copy. */
 const DIRECT_BYTES_MIN = 64 * 1024;
+/** What is read of it at once: no more than the nearer caches hold. */
+const PIECE_BYTES = 256 * 1024;
+/** Pages may be larger. */
+const PAGE_BYTES = 4096;
 
 /** A column for each fact. */
 export interface NewestColumns {
@@ -157,7 +161,12 @@ export class NewestFrames {
     if (header?.kind !== RECORD_KIND.frame || header.length !== length || header.origin !== origin)
       return false;
     const frame = u8.subarray(address, address + length);
-    readSegmentOnDisk(file, frame, position + RECORD_HEADER_BYTES);
+    for (let from = 0; from < length; from += PIECE_BYTES) {
+      const piece = frame.subarray(from, from + PIECE_BYTES);
+      // Memory that the system has yet to give: it does so sooner for a store than in the middle of a read.
+      for (let at = 0; at < piece.length; at += PAGE_BYTES) piece[at] = 0;
+      readSegmentOnDisk(file, piece, position + RECORD_HEADER_BYTES + from);
+    }
     const view = viewOf(frame);
     const checksum = length - FRAME_FOOTER_BYTES + FOOTER_CHECKSUM;
     return (

@@ -13,7 +13,7 @@
  */
 import type { FileSystem } from '../file-system.ts';
 import type { CheckpointIndex } from './checkpoint-index.ts';
-import type { CommitRecord, Frontiers, Tombstone } from './commit-record.ts';
+import type { FoundCommitRecord, Frontiers, Tombstone } from './commit-record.ts';
 import { type Damage, damageOfCommit } from './damage.ts';
 import type { DirectoryOnDisk, SegmentOnDisk } from './directory.ts';
 import { type DamagedFrame, FallBacks, type FallBackVerdict } from './fall-back.ts';
@@ -287,9 +287,18 @@ class Recovery {
     this.generation = Math.max(this.generation, commit.generation);
     this.appendAt = this.appendAt === undefined || commit.state === 'damaged' ? undefined : commit.end;
     let carried = false;
-    for (const frame of commit.frames) {
-      carried ||= frame.origin !== number;
-      this.applyFrame(segment, commit, frame);
+    if (commit.state === 'good' && record !== undefined) {
+      carried = this.index.addCommit({
+        segment: segment.id,
+        number,
+        rows: commit.rows,
+        names: record.frames,
+      });
+    } else {
+      for (const frame of commit.frames) {
+        carried ||= frame.origin !== number;
+        this.applyFrame(segment, commit, frame);
+      }
     }
     if (carried) this.carryCommit = Math.max(this.carryCommit, number);
     for (const tombstone of record?.tombstones ?? []) this.remove(tombstone);
@@ -308,7 +317,7 @@ class Recovery {
   }
 
   /** A readable commit ends a run of unreadable ones and says whether frames were carried in them. */
-  private closeGap(commit: ScannedCommit, record: CommitRecord): void {
+  private closeGap(commit: ScannedCommit, record: FoundCommitRecord): void {
     const { number } = commit;
     this.endGap(number - 1, record);
     this.carryCommit = Math.max(this.carryCommit, record.previousCarry);

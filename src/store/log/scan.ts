@@ -13,10 +13,19 @@
 import { FOOTER_CHECKSUM, FRAME_FOOTER_BYTES, verifyFrameAt } from '../../codec/frame.ts';
 import { viewFrame } from '../../codec/view.ts';
 import { xxh64 } from '../../codec/xxh64.ts';
-import { type CommitRecord, readCommitRecord } from './commit-record.ts';
-import { frameFactsAt } from './frame-facts.ts';
-import { kernelXxh64Into } from './kernel-buffer.ts';
-import { alignUp, HEADER_REGION_BYTES, isZero, recordFootprint, SECTOR_BYTES, viewOf } from './layout.ts';
+import { type FoundCommitRecord, readCommitRecord } from './commit-record.ts';
+import { type FrameFacts, frameFactsAt } from './frame-facts.ts';
+import { FrameRows } from './frame-rows.ts';
+import { kernelGoodFrames, kernelXxh64Into } from './kernel-buffer.ts';
+import {
+  alignUp,
+  HEADER_REGION_BYTES,
+  isZero,
+  RECORD_ALIGN,
+  recordFootprint,
+  SECTOR_BYTES,
+  viewOf,
+} from './layout.ts';
 import {
   decodeRecordHeader,
   RECORD_FLAG_TOMBSTONES,
@@ -61,20 +70,14 @@ export interface ScannedCommit {
   /** `good`: all of it is there. `damaged`: acknowledged, and not all of it is. `torn`: never acknowledged. */
   readonly state: 'good' | 'damaged' | 'torn';
   /** Undefined when the COMMIT record is damaged. */
-  readonly record: CommitRecord | undefined;
+  readonly record: FoundCommitRecord | undefined;
   /** Without a COMMIT record: its frames are all there all the same, and it removed nothing. */
   readonly framesComplete: boolean;
+  /** Of a good commit: what was found of the frames that `record` names, in its order. */
+  readonly rows: FrameRows;
   readonly frames: readonly ScannedFrame[];
   /** Position of padding that is not zero; it costs nothing. */
   readonly paddingDamage: number | undefined;
-}
-
-interface FoundFrame {
-  readonly header: RecordHeader;
-  readonly position: number;
-  readonly generation: number;
-  readonly createdAtMs: number;
-  readonly damage: string | undefined;
 }
 
 interface Group {
@@ -82,9 +85,9 @@ interface Group {
   readonly generation: number;
   readonly start: number;
   end: number;
-  readonly frames: FoundFrame[];
+  readonly frames: FrameRows;
   commitHeader: RecordHeader | undefined;
-  record: CommitRecord | undefined;
+  record: FoundCommitRecord | undefined;
   paddingDamage: number | undefined;
 }
 
@@ -116,6 +119,11 @@ export function* scanSegment(
       }
       group = newGroup(header, at);
     }
+    const end = addGoodFrames(reader, group, { header, at, depth });
+    if (end > at) {
+      at = reader.nextCandidate(end);
+      continue;
+    }
     addRecord(reader, group, { header, at, depth });
     at = reader.nextCandidate(header.kind === RECORD_KIND.commit ? alignUp(next, SECTOR_BYTES) : next);
   }
@@ -134,7 +142,7 @@ function newGroup(header: RecordHeader, at: number): Group {
     generation: header.generation,
     start: at,
     end: at,
-    frames: [],
+    frames: new FrameRows(),
     commitHeader: undefined,
     record: undefined,
     paddingDamage: undefined,
@@ -147,13 +155,28 @@ interface RecordPlace {
   readonly depth: ScanDepth;
 }
 
+/** Adds the good frames that stand one behind the other from `at` on, and returns where they end: at `at` if there is none. */
+function addGoodFrames(reader: SegmentReader, group: Group, { header, at, depth }: RecordPlace): number {
+  if (depth === 'skim' || header.kind !== RECORD_KIND.frame || group.commitHeader !== undefined) return at;
+  const start = reader.load(at, RECORD_HEADER_BYTES);
+  const place = { at: start, end: reader.loadedEnd, position: at / RECORD_ALIGN };
+  const rows = kernelGoodFrames(reader.bytes, place);
+  if (rows.length === 0) return at;
+  const { frames } = group;
+  frames.addGood(rows);
+  const last = frames.count - 1;
+  const end = frames.position(last) + recordFootprint(frames.length(last));
+  group.end = alignUp(end, SECTOR_BYTES);
+  return end;
+}
+
 function addRecord(reader: SegmentReader, group: Group, place: RecordPlace): void {
   const { header, at, depth } = place;
   // What follows the COMMIT record with the same number is a leftover of a torn commit.
   if (group.commitHeader !== undefined) return;
   group.end = alignUp(at + recordFootprint(header.length), SECTOR_BYTES);
   if (header.kind === RECORD_KIND.frame) {
-    group.frames.push(readFrame(reader, group, place));
+    group.frames.add(header, at, readFrame(reader, group, place));
   } else if (header.kind === RECORD_KIND.commit) {
     group.commitHeader = header;
     const payload = reader.load(at, recordFootprint(header.length)) + RECORD_HEADER_BYTES;
@@ -164,7 +187,7 @@ function addRecord(reader: SegmentReader, group: Group, place: RecordPlace): voi
 }
 
 /** Undefined when the payload is damaged. */
-function tryReadCommitRecord(header: RecordHeader, payload: Uint8Array): CommitRecord | undefined {
+function tryReadCommitRecord(header: RecordHeader, payload: Uint8Array): FoundCommitRecord | undefined {
   if (!checksumMatches(header, payload)) return undefined;
   try {
     return readCommitRecord(payload);
@@ -181,7 +204,7 @@ function tryReadCommitRecord(header: RecordHeader, payload: Uint8Array): CommitR
 export function commitRecordIn(
   bytes: Uint8Array,
   { lap, number }: { readonly lap: number; readonly number: number },
-): CommitRecord | undefined {
+): FoundCommitRecord | undefined {
   const header = decodeRecordHeader(bytes, viewOf(bytes), 0, lap);
   if (header?.kind !== RECORD_KIND.commit || header.commit !== number) return undefined;
   return tryReadCommitRecord(
@@ -195,10 +218,14 @@ function checksumMatches(header: RecordHeader, payload: Uint8Array): boolean {
   return xxh64(payload) === expected;
 }
 
-function readFrame(reader: SegmentReader, group: Group, place: RecordPlace): FoundFrame {
+/** Nothing when it is skimmed. */
+function readFrame(
+  reader: SegmentReader,
+  group: Group,
+  place: RecordPlace,
+): FrameFacts | { readonly damage: string } | undefined {
   const { header, at, depth } = place;
-  const found = { header, position: at, generation: 0, createdAtMs: 0, damage: undefined };
-  if (depth === 'skim') return found;
+  if (depth === 'skim') return undefined;
   const start = reader.load(at, recordFootprint(header.length)) + RECORD_HEADER_BYTES;
   checkPadding(reader, group, place);
   const { bytes, view } = reader;
@@ -209,10 +236,10 @@ function readFrame(reader: SegmentReader, group: Group, place: RecordPlace): Fou
     const isThisOne =
       view.getUint32(checksum, true) === header.payloadLow &&
       view.getUint32(checksum + 4, true) === header.payloadHigh;
-    if (!isThisOne) return { ...found, damage: 'the frame is not the one that was saved' };
-    return { ...found, ...frameFactsAt(view, start + bodyEnd) };
+    if (!isThisOne) return { damage: 'the frame is not the one that was saved' };
+    return frameFactsAt(view, start + bodyEnd);
   } catch (error) {
-    return { ...found, damage: error instanceof Error ? error.message : 'the frame does not verify' };
+    return { damage: error instanceof Error ? error.message : 'the frame does not verify' };
   }
 }
 
@@ -227,64 +254,74 @@ function checkPadding(reader: SegmentReader, group: Group, place: RecordPlace): 
 }
 
 function closeGroup(reader: SegmentReader, group: Group, acknowledged: boolean): ScannedCommit {
-  const { record, commitHeader, number, generation, start, end, paddingDamage } = group;
-  const frames =
-    record === undefined ? identifyFrames(reader, group.frames) : matchFrames(record, group.frames);
-  const allGood = frames.every((frame) => frame.damage === undefined);
-  const whole = record !== undefined && allGood && isWhole(group, record);
-  const framesComplete =
-    record === undefined &&
-    allGood &&
-    commitHeader !== undefined &&
-    commitHeader.index === frames.length &&
-    (commitHeader.flags & RECORD_FLAG_TOMBSTONES) === 0;
+  const { record, commitHeader, number, generation, start, end, paddingDamage, frames: rows } = group;
+  const whole = record !== undefined && !rows.hasDamage && isWhole(group, record);
   const state = whole ? 'good' : acknowledged ? 'damaged' : 'torn';
-  return { number, generation, start, end, state, record, framesComplete, frames, paddingDamage };
+  const commit = { number, generation, start, end, state, record, rows, paddingDamage } as const;
+  if (record === undefined) {
+    const frames = identifyFrames(reader, rows);
+    const framesComplete =
+      frames.every((frame) => frame.damage === undefined) &&
+      commitHeader !== undefined &&
+      commitHeader.index === frames.length &&
+      (commitHeader.flags & RECORD_FLAG_TOMBSTONES) === 0;
+    return { ...commit, framesComplete, frames };
+  }
+  let frames: ScannedFrame[] | undefined;
+  return {
+    ...commit,
+    framesComplete: false,
+    get frames() {
+      frames ??= matchFrames(record, rows);
+      return frames;
+    },
+  };
 }
 
 /** All frames that the COMMIT record counts are there, and are those that it was written with. */
-function isWhole(group: Group, record: CommitRecord): boolean {
-  if (group.frames.length !== record.frames.length) return false;
-  const checksums = new Uint8Array(8 * group.frames.length);
-  const view = viewOf(checksums);
-  for (const [index, frame] of group.frames.entries()) {
-    if (frame.header.index !== index) return false;
-    view.setUint32(8 * index, frame.header.checksumLow, true);
-    view.setUint32(8 * index + 4, frame.header.checksumHigh, true);
-  }
+function isWhole({ frames }: Group, record: FoundCommitRecord): boolean {
+  if (frames.count !== record.frames.count) return false;
+  for (let i = 0; i < frames.count; i++) if (frames.index(i) !== i) return false;
+  const checksums = frames.headerChecksums();
   return xxh64(checksums) === record.framesChecksum;
 }
 
 /** The frames that the COMMIT record names, each with what was found of it. */
-function matchFrames(record: CommitRecord, found: readonly FoundFrame[]): ScannedFrame[] {
-  const byIndex = new Map(found.map((frame) => [frame.header.index, frame]));
-  return record.frames.map(({ stream, sequence }, index) => {
-    const frame = byIndex.get(index);
-    if (frame === undefined) {
+function matchFrames(record: FoundCommitRecord, found: FrameRows): ScannedFrame[] {
+  const byIndex = new Map<number, number>();
+  for (let i = 0; i < found.count; i++) byIndex.set(found.index(i), i);
+  return record.frames.decode().map(({ stream, sequence }, index) => {
+    const i = byIndex.get(index);
+    if (i === undefined) {
       const damage = 'the header of its record is damaged';
       return { stream, sequence, position: -1, length: 0, origin: -1, generation: 0, createdAtMs: 0, damage };
     }
-    return scanned(frame, stream, sequence);
+    return { stream, sequence, ...frameAt(found, i) };
   });
 }
 
 /** Without the COMMIT record, a frame that verifies says itself what it is. */
-function identifyFrames(reader: SegmentReader, found: readonly FoundFrame[]): ScannedFrame[] {
-  return found.map((frame) => {
-    if (frame.damage !== undefined) return scanned(frame, undefined, undefined);
-    const payload = reader.load(frame.position, recordFootprint(frame.header.length)) + RECORD_HEADER_BYTES;
+function identifyFrames(reader: SegmentReader, found: FrameRows): ScannedFrame[] {
+  return Array.from({ length: found.count }, (_, i) => {
+    const frame = { stream: undefined, sequence: undefined, ...frameAt(found, i) };
+    if (frame.damage !== undefined) return frame;
+    const payload = reader.load(frame.position, recordFootprint(frame.length)) + RECORD_HEADER_BYTES;
     try {
-      const view = viewFrame(reader.bytes.subarray(payload, payload + frame.header.length));
-      return scanned(frame, view.streamId, view.sequence);
+      const view = viewFrame(reader.bytes.subarray(payload, payload + frame.length));
+      return { ...frame, stream: view.streamId, sequence: view.sequence };
     } catch (error) {
-      const damage = error instanceof Error ? error.message : 'the frame does not verify';
-      return scanned({ ...frame, damage }, undefined, undefined);
+      return { ...frame, damage: error instanceof Error ? error.message : 'the frame does not verify' };
     }
   });
 }
 
-function scanned(frame: FoundFrame, stream: string | undefined, sequence: bigint | undefined): ScannedFrame {
-  const { header, position, generation, createdAtMs, damage } = frame;
-  const { length, origin } = header;
-  return { stream, sequence, position, length, origin, generation, createdAtMs, damage };
+function frameAt(found: FrameRows, i: number): Omit<ScannedFrame, 'stream' | 'sequence'> {
+  return {
+    position: found.position(i),
+    length: found.length(i),
+    origin: found.origin(i),
+    generation: found.generation(i),
+    createdAtMs: found.createdAtMs(i),
+    damage: found.damage(i),
+  };
 }

@@ -61,6 +61,11 @@ export class SegmentReader {
     return position - this.start;
   }
 
+  /** Where in `bytes` what is available ends. */
+  get loadedEnd(): number {
+    return this.end - this.start;
+  }
+
   /** The first place from `position` on where a record could begin, or the end of the segment. */
   nextCandidate(position: number): number {
     for (let at = position; at + RECORD_ALIGN <= this.size; ) {
