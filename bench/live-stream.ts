@@ -63,10 +63,11 @@ export class LiveStreams {
 
   /** Takes a checkpoint: the whole of what a shard does for one, but for the allocation. */
   frameAt(turn: number): FrameRange {
-    return writeFrame(this.memory, this.versionAt(turn).stream, {
+    const frame = writeFrame(this.memory, this.versionAt(turn).stream, {
       createdAtMs: 1_700_000_000_000,
       allocate: () => this.destinationAt(turn),
     });
+    return frame as FrameRange;
   }
 
   #goLive(state: PlainState, kind: Operator['kind'], address: number): ShardStream {

@@ -8,6 +8,7 @@ import type { ShardHandle } from './shard-handle.ts';
 export interface CompletionSink {
   onReady(shard: ShardHandle): void;
   onStored(frame: StoredFrame, stream: RoutedStream): void;
+  onCover(frame: StoredFrame): void;
   /** The first `seen` events of the stream are in frames that were published before. */
   onCovered(stream: RoutedStream, seen: number): void;
   /** The shard has given up the stream, whose number is free; `lows` are those of its events that are in no frame. */
@@ -43,6 +44,11 @@ export class CompletionReader {
     return count;
   }
 
+  /** The shard begins anew: what was published without what belongs to it is void. */
+  takeOver(shard: ShardHandle): void {
+    this.#takeLows(shard);
+  }
+
   #read(shard: ShardHandle, at: number): void {
     const u32 = this.#u32;
     const index = u32[at + ENTRY.index] as number;
@@ -55,6 +61,9 @@ export class CompletionReader {
         return;
       case COMPLETION.stored:
         this.#onStored(shard, at, index);
+        return;
+      case COMPLETION.cover:
+        this.#onCover(shard, at, index);
         return;
       case COMPLETION.source:
         this.#router.sourceAt(index).onReport(shard.index, {
@@ -81,17 +90,31 @@ export class CompletionReader {
   }
 
   #onStored(shard: ShardHandle, at: number, index: number): void {
-    const u32 = this.#u32;
     const stream = this.#router.streamAt(shard.index, index);
-    const lows = this.#takeLows(shard);
-    const frame = new StoredFrame(stream, {
+    const frame = this.#frame(stream, at, this.#takeLows(shard));
+    stream.checkpointed = stream.framed;
+    this.#sink.onStored(frame, stream);
+  }
+
+  #onCover(shard: ShardHandle, at: number, index: number): void {
+    this.#sink.onCover(this.#frame(this.#router.streamAt(shard.index, index), at, []));
+  }
+
+  #frame(stream: RoutedStream, at: number, lows: readonly SourceLow[]): StoredFrame {
+    const u32 = this.#u32;
+    const seen = this.#count(at + ENTRY.seen);
+    stream.framed = {
+      seen,
+      position: this.#count(at + ENTRY.position),
+      count: this.#count(at + ENTRY.count),
+    };
+    return new StoredFrame(stream, {
       sequence: this.#u64(at + ENTRY.sequence),
       address: u32[at + ENTRY.address] as number,
       bytes: u32[at + ENTRY.bytes] as number,
-      seen: this.#count(at + ENTRY.seen),
+      seen,
       lows,
     });
-    this.#sink.onStored(frame, stream);
   }
 
   /** Entries come in order: none behind this one means the old stream by the number. */

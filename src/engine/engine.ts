@@ -32,9 +32,10 @@ import { type EngineEvents, type EngineMetrics, emitSafely, sumMetrics } from '.
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import type { Router } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
-import { prepare, type Startup, startShards, startTimedOut } from './startup.ts';
+import { partsOf, prepare, type Startup, startShards, startTimedOut } from './startup.ts';
 import type { StoreConnection } from './store-connection.ts';
 import { StreamReports } from './stream-reports.ts';
+import { Supervisor } from './supervisor.ts';
 import { Waits } from './waits.ts';
 import { type Watchdog, watchOperators } from './watchdog.ts';
 import { writableOver } from './writable.ts';
@@ -60,6 +61,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   readonly #reports: StreamReports;
   readonly #state = new EngineState();
   readonly #loop: MainLoop;
+  readonly #supervisor: Supervisor;
   readonly #limits: BatchLimits;
   #closed: Promise<void> | undefined;
   #released: Promise<void> | undefined;
@@ -123,16 +125,29 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       sink: {
         onReady: (shard) => this.#onReady(shard),
         onStored: (frame, stream) => this.#reports.onStored(frame, stream),
+        onCover: (frame) => this.#central.addCover(frame),
         onCovered: (stream, seen) => this.#reports.onCovered(stream, seen),
         onForgotten: (stream, lows) => this.#reports.onForgotten(stream, lows),
         onCheckpointed: (shard, request) => requests.onAnswer(shard, request),
       },
     });
+    this.#supervisor = new Supervisor({
+      memory: startup.memory,
+      router: startup.router,
+      central: this.#central,
+      store: startup.connection?.store,
+      parts: partsOf(startup, options),
+      completions,
+      attemptsMax: options.maxAttempts,
+      isAlive: () => this.#state.phase === 'open' || this.#state.phase === 'closing',
+      onRestart: (restart) => emitSafely(this, 'restart', restart),
+      onError: (error) => this.#fail(error),
+    });
     this.#ingest = new Ingest({
       memory: startup.memory,
       router: startup.router,
       shards: startup.shards,
-      onFull: (shard) => this.#loop.onFull(shard),
+      onFull: (shard, bytes) => this.#loop.onFull(shard, bytes),
       defer: (callback) => void setImmediate(callback),
     });
     this.#waits = new Waits({
@@ -280,7 +295,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       this.#readyWaiter = { resolve, reject };
     });
     this.#loop.plan();
-    startShards(startup, this.#options, (error) => this.#fail(error));
+    startShards(startup, partsOf(startup, this.#options), (shard, end) => this.#supervisor.onEnd(shard, end));
     const { startTimeoutMs, operatorTimeoutMs } = this.#options;
     try {
       await withDeadline(ready, startTimeoutMs, () => startTimedOut(startTimeoutMs));
@@ -294,7 +309,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     this.#state.phase = 'open';
     this.#watchdog = watchOperators(this.#shards, this.#router, {
       timeoutMs: operatorTimeoutMs,
-      onStuck: (error) => this.#fail(error),
+      onStuck: (shard, error) => this.#supervisor.onStuck(shard, error),
     });
   }
 
@@ -373,6 +388,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
 
   #onReady(shard: ShardHandle): void {
     shard.isReady = true;
+    this.#supervisor.onReady(shard);
     if (this.#shards.every((each) => each.isReady)) this.#readyWaiter?.resolve();
   }
 

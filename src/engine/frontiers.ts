@@ -103,6 +103,24 @@ export class SourceProgress {
     if (report.lastOffset > progress.unreadLow) progress.unreadLow = report.lastOffset;
   }
 
+  /** What the events of the shard that are not in checkpoints hold the frontier at. */
+  lowOn(shard: number): bigint | undefined {
+    return lowOf(this.#on(shard));
+  }
+
+  /** Events of the source pushed to the shard. */
+  pushedTo(shard: number): number {
+    return this.#on(shard).pushed;
+  }
+
+  /** The shard begins anew: it will read `unread` events of the source once more or for the first time, from `low` on. */
+  onTakeOver(shard: number, unread: number, low: bigint): void {
+    const progress = this.#on(shard);
+    progress.openLow = lowOf(progress);
+    progress.read = progress.pushed - unread;
+    progress.unreadLow = low;
+  }
+
   /** Where reading goes on; undefined: from the start. */
   get position(): bigint | undefined {
     if (this.#withdrawnLow !== undefined) return BigInt(this.#withdrawnLow);
@@ -115,9 +133,8 @@ export class SourceProgress {
     if (this.#waiting > 0) least = lesser(least, BigInt(this.#waitingLow));
     if (this.#withdrawnLow !== undefined) least = lesser(least, BigInt(this.#withdrawnLow));
     for (const progress of this.#shards) {
-      if (progress === undefined) continue;
-      if (progress.openLow !== undefined) least = lesser(least, progress.openLow);
-      if (progress.pushed !== progress.read) least = lesser(least, BigInt(progress.unreadLow));
+      const low = progress === undefined ? undefined : lowOf(progress);
+      if (low !== undefined) least = lesser(least, low);
     }
     if (least !== undefined) return least;
     return greater(this.restored, this.greatestNext);
@@ -146,6 +163,10 @@ export function computeFrontiers(
     if (frontier !== undefined) frontiers.set(source.name, frontier);
   }
   return frontiers;
+}
+
+function lowOf({ openLow, pushed, read, unreadLow }: ShardProgress): bigint | undefined {
+  return pushed === read ? openLow : lesser(openLow, BigInt(unreadLow));
 }
 
 /** What was reached before this life stays reached while it is replayed. */

@@ -40,8 +40,8 @@ export interface IngestPorts {
   readonly memory: EngineMemory;
   readonly router: Router;
   readonly shards: readonly ShardHandle[];
-  /** A push begins to wait for room on the shard. */
-  readonly onFull: (shard: number) => void;
+  /** A push waits for so many bytes of room on the shard. */
+  readonly onFull: (shard: number, bytes: number) => void;
   /** Calls back in a later turn of the event loop. */
   readonly defer: (callback: () => void) => void;
 }
@@ -245,18 +245,17 @@ export class Ingest {
     const { router } = this.#ports;
     const stream = known ?? router.stream(event.stream) ?? router.addStream(event.stream);
     const shard = this.#ports.shards[stream.shard] as ShardHandle;
-    if (!stream.isDefined && !this.#define(shard, RECORD.defineStream, stream.index, stream.name))
-      return this.#full(shard);
-    stream.isDefined = true;
+    if (!this.#defineStream(shard, stream)) return this.#full(shard, definitionBytes(stream.name));
     const source = event.source === undefined ? undefined : this.#sourceOf(event.source);
     if (source !== undefined && source.isDefinedOn[stream.shard] !== true) {
-      if (!this.#define(shard, RECORD.defineSource, source.index, source.name)) return this.#full(shard);
+      if (!this.#define(shard, RECORD.defineSource, source.index, source.name))
+        return this.#full(shard, definitionBytes(source.name));
       source.isDefinedOn[stream.shard] = true;
     }
     const content = payloadBytes(event.payload);
     const bytes = recordBytes(AT.payload, content);
     const address = shard.ring.reserve(bytes);
-    if (address === 0) return this.#full(shard);
+    if (address === 0) return this.#full(shard, bytes);
     this.#writeEvent(event, { address, bytes, content, stream, source, isDurable });
     this.accepted++;
     this.#turnEvents++;
@@ -283,8 +282,9 @@ export class Ingest {
     if (source !== undefined && this.#knownSource(source)?.isDefinedOn[index] !== true)
       sizes.push(definitionBytes(source));
     sizes.push(recordBytes(AT.payload, payloadBytes(payload)));
-    if (shard.ring.hasRoomFor(sizes) || shard.ring.usedBytes === 0) return true;
-    this.#full(shard);
+    const needed = shard.ring.neededFor(sizes);
+    if (shard.ring.hasRoom(needed) || shard.ring.usedBytes === 0) return true;
+    this.#full(shard, 0, needed);
     return false;
   }
 
@@ -298,11 +298,12 @@ export class Ingest {
     return this.#source;
   }
 
-  #full(shard: ShardHandle): undefined {
+  /** A record of `bytes`, or several that take `needed` bytes of the ring, are to wait. */
+  #full(shard: ShardHandle, bytes: number, needed = shard.ring.neededFor([bytes])): undefined {
     // What was written so far has to be seen, or the shard would never make room.
     shard.publish();
     this.#fullShard = shard;
-    this.#ports.onFull(shard.index);
+    this.#ports.onFull(shard.index, Math.min(needed, shard.ring.capacity));
     return undefined;
   }
 
@@ -346,6 +347,14 @@ export class Ingest {
     stream.pushed++;
   }
 
+  /** True if the shard's ring has the definition of the stream. */
+  #defineStream(shard: ShardHandle, stream: RoutedStream): boolean {
+    if (stream.isDefined) return true;
+    stream.isDefined = this.#define(shard, RECORD.defineStream, stream.index, stream.name);
+    if (stream.isDefined) stream.definedAt = shard.ring.written;
+    return stream.isDefined;
+  }
+
   #define(shard: ShardHandle, kind: number, index: number, name: string): boolean {
     const { memory } = this.#ports;
     const content = Buffer.byteLength(name, 'utf8');
@@ -364,10 +373,12 @@ export class Ingest {
   #writeRequest({ kind, stream }: StreamRequest, marks: Marks | undefined): boolean {
     const shard = this.#ports.shards[stream.shard] as ShardHandle;
     // Its first event may have waited in vain.
-    const isDefined = stream.isDefined || this.#define(shard, RECORD.defineStream, stream.index, stream.name);
-    stream.isDefined = isDefined;
-    if (!isDefined || !this.#define(shard, kind, stream.index, '')) {
-      this.#full(shard);
+    if (!this.#defineStream(shard, stream)) {
+      this.#full(shard, definitionBytes(stream.name));
+      return false;
+    }
+    if (!this.#define(shard, kind, stream.index, '')) {
+      this.#full(shard, definitionBytes(''));
       return false;
     }
     shard.publish();

@@ -51,14 +51,17 @@ export class MainLoop {
     this.#bell.disarm();
   }
 
-  /** A push waits for room on `shard`. */
-  onFull(shard: number): void {
-    const { words } = this.#ports.shards[shard] as ShardHandle;
-    if (words.get(WORD.spaceWanted) === 1) return;
+  /** A push waits for `bytes` of room on `shard`. */
+  onFull(shard: number, bytes: number): void {
+    const handle = this.#ports.shards[shard] as ShardHandle;
+    const before = handle.words.get(WORD.spaceWanted);
+    if (before === bytes) return;
     // Raised before the ring is looked at again in the next turn, so that room made in between is seen.
-    words.set(WORD.spaceWanted, 1);
+    handle.words.set(WORD.spaceWanted, bytes);
+    // The shard may sleep on what it keeps for replay.
+    handle.wake();
     this.plan();
-    this.#ports.onPressure(shard, 'ring');
+    if (before === 0) this.#ports.onPressure(shard, 'ring');
   }
 
   serveMemory(): void {
@@ -104,7 +107,7 @@ export class MainLoop {
 
   #clearSpaceWanted(): void {
     for (const { words } of this.#ports.shards) {
-      if (words.get(WORD.spaceWanted) === 1) words.set(WORD.spaceWanted, 0);
+      if (words.get(WORD.spaceWanted) !== 0) words.set(WORD.spaceWanted, 0);
     }
   }
 }

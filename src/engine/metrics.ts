@@ -12,6 +12,17 @@ type PressureEvent =
   | { readonly shard: number; readonly what: 'ring' | 'memory' }
   | { readonly shard: undefined; readonly what: 'store' };
 
+export interface RestartEvent {
+  readonly shard: number;
+  readonly cause: Error;
+  /** Streams that it has. */
+  readonly streams: number;
+  /** Events that it reads again. */
+  readonly replayed: number;
+  /** Milliseconds from the end of the one thread to the begin of the other. */
+  readonly ms: number;
+}
+
 export interface EngineEvents {
   /** A checkpoint is in the central store. */
   checkpoint: [CheckpointEvent];
@@ -19,6 +30,8 @@ export interface EngineEvents {
   durable: [CheckpointEvent];
   /** Everything of `source` below `offset` is durable: what may be committed back to the source. */
   frontier: [{ readonly source: string; readonly offset: bigint }];
+  /** A shard's thread has ended, and another one has taken over. */
+  restart: [RestartEvent];
   /** A push begins to wait for a shard's ring, a shard asks for memory, or the durable store begins to be full. */
   pressure: [PressureEvent];
   /** The engine has failed. Does not throw without a listener. */

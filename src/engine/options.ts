@@ -42,7 +42,12 @@ export interface EngineOptions {
   readonly maxStreams?: number | undefined;
   /** Sources at most. Default 4,096. */
   readonly maxSources?: number | undefined;
-  /** How long an operator may take for one event, in milliseconds, before the engine fails. Default 60,000. */
+  /**
+   * How often the same event may end a shard's thread, or hold it for `operatorTimeoutMs`, before the engine fails.
+   * Default 3.
+   */
+  readonly maxAttempts?: number | undefined;
+  /** How long an operator may take for one event, in milliseconds, before its shard's thread is replaced. Default 60,000. */
   readonly operatorTimeoutMs?: number | undefined;
   /** How long the store may take to open, in milliseconds. Default 120,000. */
   readonly storeTimeoutMs?: number | undefined;
@@ -70,6 +75,7 @@ export interface ResolvedOptions {
   readonly allowUnclaimedState: boolean;
   readonly maxStreams: number;
   readonly maxSources: number;
+  readonly maxAttempts: number;
   readonly operatorTimeoutMs: number;
   readonly storeTimeoutMs: number;
   readonly storeFullTimeoutMs: number;
@@ -97,6 +103,7 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set([
   'allowUnclaimedState',
   'maxStreams',
   'maxSources',
+  'maxAttempts',
   'operatorTimeoutMs',
   'storeTimeoutMs',
   'storeFullTimeoutMs',
@@ -162,6 +169,7 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     allowUnclaimedState: boolean('allowUnclaimedState', options.allowUnclaimedState ?? false),
     maxStreams: integer('maxStreams', options.maxStreams ?? 1_000_000, 1, 2 ** 31 - 1),
     maxSources: integer('maxSources', options.maxSources ?? 4_096, 1, 2 ** 20),
+    maxAttempts: integer('maxAttempts', options.maxAttempts ?? 3, 1, 1_000),
     operatorTimeoutMs: integer('operatorTimeoutMs', options.operatorTimeoutMs ?? 60_000, 1, 2 ** 31 - 1),
     storeTimeoutMs: integer('storeTimeoutMs', options.storeTimeoutMs ?? 120_000, 1, 2 ** 31 - 1),
     storeFullTimeoutMs: integer('storeFullTimeoutMs', options.storeFullTimeoutMs ?? 30_000, 1, 2 ** 31 - 1),

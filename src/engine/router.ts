@@ -11,12 +11,28 @@ import { IndexedStream } from '../store/stored-frame.ts';
 import type { DurabilityWaiter } from './durability.ts';
 import { SourceProgress } from './frontiers.ts';
 
+/** What a frame has of its stream. */
+export interface Framed {
+  /** All records of the stream before this position of the ring. */
+  readonly position: number;
+  /** Its events read in this life, duplicates included. */
+  readonly seen: number;
+  /** Its events applied in all lives. */
+  readonly count: number;
+}
+
 /** A stream as the main thread knows it. */
 export class RoutedStream extends IndexedStream {
   /** Its number among the streams of its shard: another one has it only after `Router.release`. */
   readonly index: number;
   /** The shard's ring holds its definition, or the shard restored it. */
   isDefined = false;
+  /** Position of its shard's ring behind its definition: records before that name another stream. */
+  definedAt = 0;
+  /** What its newest frame of this life has, cover or checkpoint; undefined: there is none. */
+  framed: Framed | undefined;
+  /** The same of its newest checkpoint. */
+  checkpointed: Framed | undefined;
   isRestored = false;
   /** It was restored, or had an event; not if the ring never had room for the first one. */
   hasEvents = false;
@@ -79,6 +95,11 @@ export class Router {
     const stream = this.#streams.get(name);
     if (stream?.hasEvents === true) return stream;
     throw new TidemarkError('ERR_TIDEMARK_NOT_FOUND', `no stream '${name}' is known`);
+  }
+
+  /** The streams of a shard by their numbers; undefined where a number is free. */
+  streamsOn(shard: number): readonly (RoutedStream | undefined)[] {
+    return this.#byShard[shard] as (RoutedStream | undefined)[];
   }
 
   streamAt(shard: number, index: number): RoutedStream {

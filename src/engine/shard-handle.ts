@@ -1,14 +1,31 @@
 /** The main thread's side of one shard: its thread, its rings, its control words. */
-import type { CheckpointPolicy } from '../checkpoint/schedule.ts';
 import { fromErrorRecord, TidemarkError } from '../error.ts';
 import { ControlWords, ringShard } from '../memory/doorbells.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
-import { completionRing, EntryConsumer, EntryProducer, returnRing } from '../memory/entry-rings.ts';
-import { AT, IngestWriter } from '../memory/ingest-ring.ts';
+import {
+  clearRing,
+  completionRing,
+  EntryConsumer,
+  EntryProducer,
+  returnRing,
+} from '../memory/entry-rings.ts';
+import { AT, IngestWriter, NO_RECORD } from '../memory/ingest-ring.ts';
 import { type ArenaLayout, WORD } from '../memory/layout.ts';
-import type { RestoredStreams, ShardOutcome, ShardTask } from '../shard/task.ts';
+import type { Handover, ShardOutcome, ShardTask } from '../shard/task.ts';
 import type { ShardMetrics } from './metrics.ts';
 import { TaskThread, threadExited } from './thread.ts';
+
+/** What every thread of a shard is given alike. */
+export interface ShardParts extends Omit<ShardTask, 'memory' | 'arena' | 'handover'> {
+  readonly file: string;
+}
+
+/** How a shard's thread ended that was not told to. */
+export interface ThreadEnd {
+  readonly error: TidemarkError;
+  /** The shard itself has told why: another thread would come to the same. */
+  readonly isTold: boolean;
+}
 
 export class ShardHandle {
   readonly index: number;
@@ -23,53 +40,75 @@ export class ShardHandle {
   memoryOwed = 0;
   /** Number of the last request to checkpoint everything that the shard has answered. */
   checkpointsDone = 0;
+  /** Position of the ring before which all events were processed by the threads that have ended. */
+  doneTo = 0;
   readonly #memory: EngineMemory;
-  readonly #arena: ArenaLayout;
+  readonly arena: ArenaLayout;
   readonly #returns: EntryProducer;
   /** Frames that the return ring had no room for. At most as many as the heap holds. */
   #unreturned: { address: number; bytes: number }[] = [];
   #thread: TaskThread<ShardOutcome> | undefined;
+  /** A thread that is being ended for another one to follow. */
+  #ending: Promise<void> | undefined;
   #isStopping = false;
 
   constructor(memory: EngineMemory, arena: ArenaLayout, index: number) {
     this.index = index;
     this.#memory = memory;
-    this.#arena = arena;
+    this.arena = arena;
     this.ring = new IngestWriter(memory, arena);
     this.completions = new EntryConsumer(memory, completionRing(arena));
     this.#returns = new EntryProducer(memory, returnRing(arena));
     this.words = new ControlWords(memory, arena);
   }
 
-  /** Starts the thread. `onEnd` is called once, with the reason, unless the shard was told to stop. */
-  start(
-    parts: {
-      file: string;
-      operators: string;
-      policy: CheckpointPolicy;
-      generation: bigint;
-      allowUnclaimedState: boolean;
-      restored: RestoredStreams;
-    },
-    onEnd: (error: Error) => void,
-  ): void {
+  /** Starts a thread. `onEnd` is called once, with the reason, unless the shard was told to stop. */
+  start(parts: ShardParts, handover: Handover, onEnd: (end: ThreadEnd) => void): void {
     const { file, ...rest } = parts;
-    const task: ShardTask = { ...rest, memory: this.#memory.memory, arena: this.#arena };
+    const task: ShardTask = { ...rest, memory: this.#memory.memory, arena: this.arena, handover };
     const thread = new TaskThread<ShardOutcome>({ file, task });
     this.#thread = thread;
     const what = `shard ${this.index}`;
-    thread.outcome.then(
-      (outcome) => {
-        if (outcome.kind === 'failed') {
-          const error = fromErrorRecord(outcome.error);
-          // Without a code of ours the engine would take it for an error of the store.
-          onEnd(error instanceof TidemarkError ? error : threadExited(what, error));
-        } else if (!this.#isStopping) onEnd(threadExited(what, new Error('its loop stopped')));
-      },
-      (cause: unknown) => {
-        if (!this.#isStopping) onEnd(threadExited(what, cause));
-      },
-    );
+    const died = (cause: unknown): void => {
+      if (!this.#isStopping && this.#thread === thread)
+        onEnd({ error: threadExited(what, cause), isTold: false });
+    };
+    thread.outcome.then((outcome) => {
+      if (outcome.kind === 'stopped') {
+        died(new Error('its loop stopped'));
+        return;
+      }
+      if (this.#thread !== thread) return;
+      const error = fromErrorRecord(outcome.error);
+      // Without a code of ours the engine would take it for an error of the store.
+      onEnd({ error: error instanceof TidemarkError ? error : threadExited(what, error), isTold: true });
+    }, died);
+  }
+
+  get isStopping(): boolean {
+    return this.#isStopping;
+  }
+
+  /** Ends the thread, and resolves when it is gone: nothing but the main thread writes to the arena then. */
+  async endThread(): Promise<void> {
+    this.isReady = false;
+    const thread = this.#thread;
+    // It is not listened to any more: that it ends is no news.
+    this.#thread = undefined;
+    this.#ending = thread?.destroy();
+    await this.#ending;
+  }
+
+  /**
+   * Between two threads, what the one before had asked for and what was on its way to it is void: the next one is told
+   * in its handover what is in its heap.
+   */
+  takeOver(): void {
+    const { words } = this;
+    this.memoryAnswered = words.get(WORD.memoryRequest);
+    words.set(WORD.memoryAnswered, this.memoryAnswered);
+    this.#unreturned = [];
+    clearRing(this.#memory, returnRing(this.arena));
   }
 
   /** Makes what was written to the ring visible, and wakes the shard if it sleeps. */
@@ -80,7 +119,7 @@ export class ShardHandle {
 
   /** Wakes the shard to look at its control words. */
   wake(): void {
-    ringShard(this.#memory, this.#arena);
+    ringShard(this.#memory, this.arena);
   }
 
   requestCheckpoint(request: number): void {
@@ -107,10 +146,20 @@ export class ShardHandle {
     return this.#unreturned.length === 0;
   }
 
-  /** The record that the shard is at, or was last at. */
-  get currentRecord(): { kind: number; index: number } {
-    const at = this.words.get(WORD.currentEvent) & (this.#arena.ingestBytes - 1);
-    const word = (this.#arena.ingest + at) >>> 2;
+  /** Position of the record that the shard has begun and not ended, if it has one. */
+  get currentPosition(): number | undefined {
+    const current = this.words.get(WORD.currentEvent);
+    return (current & NO_RECORD) === NO_RECORD ? undefined : this.ring.positionOf(current);
+  }
+
+  /** Position up to which the shard had read, when it began the record that it is at. */
+  get readPosition(): number | undefined {
+    return this.ring.positionOf(this.words.get(WORD.currentEvent) & ~NO_RECORD);
+  }
+
+  recordAt(position: number): { kind: number; index: number } {
+    const at = (position | 0) & (this.arena.ingestBytes - 1);
+    const word = (this.arena.ingest + at) >>> 2;
     const { u32 } = this.#memory;
     return {
       kind: (u32[word + AT.kind / 4] as number) & 0xffff,
@@ -134,16 +183,21 @@ export class ShardHandle {
   }
 
   metrics(): ShardMetrics {
-    const u64 = (low: number, high: number): number => high * 2 ** 32 + (low >>> 0);
     return {
       shard: this.index,
       ringUsedBytes: this.ring.usedBytes,
-      ringBytes: this.#arena.ingestBytes,
+      ringBytes: this.arena.ingestBytes,
       heapUsedBytes: this.words.get(WORD.heapUsed) >>> 0,
-      heapBytes: this.#arena.heapBytes,
-      applied: u64(this.words.get(WORD.appliedLow), this.words.get(WORD.appliedHigh)),
-      dropped: u64(this.words.get(WORD.droppedLow), this.words.get(WORD.droppedHigh)),
+      heapBytes: this.arena.heapBytes,
+      applied: this.counted('applied'),
+      dropped: this.counted('dropped'),
     };
+  }
+
+  /** Events that the shard has counted, or the position of the ring up to which it has. */
+  counted(what: 'applied' | 'dropped' | 'counted'): number {
+    const { words } = this;
+    return words.get(WORD[`${what}High`]) * 2 ** 32 + (words.get(WORD[`${what}Low`]) >>> 0);
   }
 
   /** Ends the loop after its present turn, then the thread. */
@@ -151,6 +205,7 @@ export class ShardHandle {
     this.#isStopping = true;
     this.words.set(WORD.stop, 1);
     this.wake();
+    await this.#ending;
     if (this.#thread === undefined) return;
     // How it ended was told to `onEnd`; here it matters only that it has.
     await this.#thread.outcome.catch(() => undefined);
@@ -161,6 +216,7 @@ export class ShardHandle {
   async kill(): Promise<void> {
     this.#isStopping = true;
     this.words.set(WORD.stop, 1);
+    await this.#ending;
     await this.#thread?.destroy();
   }
 

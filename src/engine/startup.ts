@@ -13,9 +13,10 @@ import {
 import { StoredFrame } from '../store/stored-frame.ts';
 import { withDeadline } from './deadline.ts';
 import { asStoreError } from './engine-state.ts';
+import { firstHandover } from './handover.ts';
 import { HEAP_BYTES_MIN, invalidArgument, type ResolvedOptions } from './options.ts';
 import { type RoutedStream, Router, shardOf } from './router.ts';
-import { ShardHandle } from './shard-handle.ts';
+import { ShardHandle, type ShardParts, type ThreadEnd } from './shard-handle.ts';
 import { connectStore, type StoreConnection } from './store-connection.ts';
 import { workerFile } from './worker-files.ts';
 
@@ -54,26 +55,27 @@ export async function prepare(options: ResolvedOptions): Promise<Startup> {
   }
 }
 
-/** Starts the threads of all shards. `onEnd` is called for each that ends without being told to. */
-export function startShards(startup: Startup, options: ResolvedOptions, onEnd: (error: Error) => void): void {
+/** What all threads of the shards are given alike. */
+export function partsOf({ shardFile, receipt }: Startup, options: ResolvedOptions): ShardParts {
+  return {
+    file: shardFile,
+    operators: options.operators,
+    policy: options.checkpoint,
+    generation: receipt.generation,
+    allowUnclaimedState: options.allowUnclaimedState,
+  };
+}
+
+/** Starts the first threads of all shards. `onEnd` is called for each that ends without being told to. */
+export function startShards(
+  startup: Startup,
+  parts: ShardParts,
+  onEnd: (shard: ShardHandle, end: ThreadEnd) => void,
+): void {
   for (const shard of startup.shards) {
     const frames = startup.frames.filter((frame) => frame.stream.shard === shard.index);
-    shard.start(
-      {
-        file: startup.shardFile,
-        operators: options.operators,
-        policy: options.checkpoint,
-        generation: startup.receipt.generation,
-        allowUnclaimedState: options.allowUnclaimedState,
-        restored: {
-          names: frames.map((frame) => frame.stream.name),
-          addresses: Uint32Array.from(frames, (frame) => frame.address),
-          bytes: Uint32Array.from(frames, (frame) => frame.bytes),
-          isTransient: startup.isTransient[shard.index] === true,
-        },
-      },
-      onEnd,
-    );
+    const isTransient = startup.isTransient[shard.index] === true;
+    shard.start(parts, firstHandover(frames, isTransient), (end) => onEnd(shard, end));
   }
 }
 

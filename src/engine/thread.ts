@@ -12,6 +12,8 @@ export class TaskThread<Outcome> {
   /** Settles when the task has ended, however it did. Always handled. */
   readonly outcome: Promise<Outcome>;
   readonly #pool: Piscina;
+  /** Resolves when the thread is gone: after its task has ended it may still run for a moment. */
+  readonly #exited: Promise<void>;
 
   /** `task` is cloned to the thread, except for what is in `transfer`. */
   constructor(thread: {
@@ -35,6 +37,10 @@ export class TaskThread<Outcome> {
     this.#pool.on('error', (error: unknown) => {
       late ??= error;
     });
+    const [worker] = this.#pool.threads;
+    this.#exited = new Promise((resolve) => {
+      worker?.once('exit', () => resolve());
+    });
     const options = thread.transfer === undefined ? {} : { transferList: [...thread.transfer] };
     this.outcome = this.#pool.run(thread.task, options).catch((error: unknown) => {
       throw late ?? error;
@@ -45,7 +51,8 @@ export class TaskThread<Outcome> {
 
   /** Ends the thread, whatever it is doing, and resolves when it is gone. */
   async destroy(): Promise<void> {
-    await this.#pool.destroy();
+    // The pool knows nothing any more of a thread that has thrown, and may have begun another one.
+    await Promise.all([this.#pool.destroy(), this.#exited]);
   }
 }
 

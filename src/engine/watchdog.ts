@@ -34,7 +34,7 @@ export class Watchdog {
         const heartbeat = shard.words.get(WORD.heartbeat);
         const event = shard.words.get(WORD.currentEvent);
         const isAsleep = shard.words.get(WORD.sleeping) === 1;
-        if (isAsleep || heartbeat !== last.heartbeat || event !== last.event) {
+        if (!shard.isReady || isAsleep || heartbeat !== last.heartbeat || event !== last.event) {
           seen[index] = { heartbeat, event, since: now };
         } else if (now - last.since >= watch.timeoutMs) {
           watch.onStuck(shard);
@@ -49,19 +49,20 @@ export class Watchdog {
   }
 }
 
-/** Calls `onStuck` with the error to fail with when an operator does not return for `timeoutMs`. */
+/** Calls `onStuck` with what to say of it when an operator does not return for `timeoutMs`. */
 export function watchOperators(
   shards: readonly ShardHandle[],
   router: Router,
-  watch: { timeoutMs: number; onStuck: (error: TidemarkError) => void },
+  watch: { timeoutMs: number; onStuck: (shard: ShardHandle, error: TidemarkError) => void },
 ): Watchdog {
   const { timeoutMs } = watch;
-  const onStuck = (shard: ShardHandle): void => watch.onStuck(operatorStuck(shard, router, timeoutMs));
+  const onStuck = (shard: ShardHandle): void => watch.onStuck(shard, operatorStuck(shard, router, timeoutMs));
   return new Watchdog(shards, { timeoutMs, now: () => systemClock.now(), onStuck });
 }
 
 function operatorStuck(shard: ShardHandle, router: Router, timeoutMs: number): TidemarkError {
-  const { kind, index } = shard.currentRecord;
+  const position = shard.currentPosition;
+  const { kind, index } = position === undefined ? { kind: 0, index: 0 } : shard.recordAt(position);
   const where = kind === RECORD.event ? ` of stream '${router.streamAt(shard.index, index).name}'` : '';
   return new TidemarkError(
     'ERR_TIDEMARK_OPERATOR',

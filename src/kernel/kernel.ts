@@ -11,6 +11,7 @@ interface KernelExports {
   findOffset(sources: number, end: number, key: number, keyBytes: number): number;
   copy(to: number, from: number, length: number): void;
   checksum(out: number, start: number, length: number): void;
+  keep(undo: number, image: number, bytes: number, stream: number, position: number): void;
   sealHeaders(headers: number, count: number, sums: number): void;
   isRecord(record: number, length: number): number;
   isFrame(frame: number, length: number): number;
@@ -28,6 +29,8 @@ export class Kernel {
   readonly checksum: KernelExports['checksum'];
   /** Ends headers of 64 bytes with their checksums, and stores these once more, one behind the other, at `sums`. */
   readonly sealHeaders: KernelExports['sealHeaders'];
+  /** Keeps the bytes of an image, with what is said of them, at `undo`; `image` is 16-byte aligned. */
+  readonly keep: KernelExports['keep'];
   /** Not 0: a FRAME record of the log with a frame of so many bytes, whose checksums are right and belong together. */
   readonly isRecord: KernelExports['isRecord'];
   /** Not 0: the range ends with the footer of a frame, whose checksum is right. What is before it is not looked at. */
@@ -63,6 +66,7 @@ export class Kernel {
     const kernel = exports as unknown as KernelExports;
     this.copy = kernel.copy;
     this.checksum = kernel.checksum;
+    this.keep = kernel.keep;
     this.sealHeaders = kernel.sealHeaders;
     this.isRecord = kernel.isRecord;
     this.isFrame = kernel.isFrame;

@@ -21,6 +21,8 @@ export class EngineMemory {
   readonly u32: Uint32Array<SharedArrayBuffer>;
   readonly i32: Int32Array<SharedArrayBuffer>;
   readonly u64: BigUint64Array<SharedArrayBuffer>;
+  /** For counts and positions below 2^53, which a bigint would be slow for. */
+  readonly f64: Float64Array<SharedArrayBuffer>;
   readonly view: DataView<SharedArrayBuffer>;
   /** This thread's instance of the kernel, on this memory. */
   readonly kernel: Kernel;
@@ -48,6 +50,7 @@ export class EngineMemory {
     this.u32 = new Uint32Array(buffer);
     this.i32 = new Int32Array(buffer);
     this.u64 = new BigUint64Array(buffer);
+    this.f64 = new Float64Array(buffer);
     this.view = new DataView(buffer);
     this.text = Buffer.from(buffer);
     this.frames = new KernelFrames(this, {

@@ -11,7 +11,7 @@ export const COMPLETION = {
   ready: 1,
   /** One source's uncovered low of the frame, or of the forgotten stream, that follows: stream, source, offset. */
   low: 2,
-  /** A frame: stream, sequence, address, bytes, seen. */
+  /** A frame: stream, sequence, address, bytes, seen, position, count. */
   stored: 3,
   /** All events of a stream up to `seen` are in its frames already: stream, seen. */
   covered: 4,
@@ -21,6 +21,8 @@ export const COMPLETION = {
   checkpointed: 6,
   /** A stream is given up; nothing more will be told of it: stream. */
   forgotten: 7,
+  /** A frame that covers a stream's events in the ring and is no checkpoint: as `stored`. */
+  cover: 8,
 } as const;
 
 /** Word positions within a completion entry; u64 values take two words, low half first. */
@@ -38,6 +40,9 @@ export const ENTRY = {
   /** 1 if `offset` holds an open low. */
   hasOffset: 9,
   lastOffset: 12,
+  /** Of a frame: position of the ring before which all events of the stream are in it. */
+  position: 12,
+  /** Events of a source that were read; of a frame: its stream's event count. */
   count: 14,
 } as const;
 
@@ -121,6 +126,11 @@ export class EntryConsumer extends RingEnd {
     this.read = (this.read + 1) | 0;
     Atomics.store(this.memory.i32, this.readWord, this.read);
   }
+}
+
+/** Nobody reads the ring: what is in it is void, and the next reader begins behind it. */
+export function clearRing({ i32 }: EngineMemory, { readWord, writeWord }: EntryRing): void {
+  Atomics.store(i32, readWord, Atomics.load(i32, writeWord));
 }
 
 export function completionRing(arena: ArenaLayout): EntryRing {

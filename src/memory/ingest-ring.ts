@@ -8,7 +8,8 @@
  *   └─────────┴─────────────┴────────────────┴────────────┘
  *
  * The three indices count bytes ever written, read and released, as u32 that wrap; they are compared by
- * difference only. What lies between release and read has been processed and is kept for replay.
+ * difference only. Either side knows its own as a number that does not wrap: a *position*. What lies between release
+ * and read has been processed and is kept for replay.
  * Records are multiples of 8 bytes and never straddle the end: a skip marker fills what is left there.
  *
  * Order: the producer writes a record's bytes, then publishes with `Atomics.store(write)`; the consumer
@@ -58,6 +59,9 @@ export const AT = {
   payload: 56,
 } as const;
 
+/** In the word of the current event: none is under way, the next one is at the index without this bit. */
+export const NO_RECORD = 1;
+
 export function recordBytes(headerBytes: number, contentBytes: number): number {
   // Not by a mask: contents may exceed what 32 bits hold, and must then be refused for what they are.
   return Math.ceil((headerBytes + contentBytes) / 8) * 8;
@@ -73,6 +77,8 @@ export class IngestWriter {
   readonly #releaseWord: number;
   /** Bytes written, published or not. */
   #write: number;
+  /** The same, as a position. */
+  #written: number;
   #published: number;
   /** The consumer's release index when last looked at; it can only have grown since. */
   #release: number;
@@ -85,6 +91,7 @@ export class IngestWriter {
     this.#writeWord = wordIndex(arena, WORD.ingestWrite);
     this.#releaseWord = wordIndex(arena, WORD.ingestRelease);
     this.#write = Atomics.load(memory.i32, this.#writeWord);
+    this.#written = this.#write >>> 0;
     this.#published = this.#write;
     this.#release = Atomics.load(memory.i32, this.#releaseWord);
   }
@@ -97,29 +104,32 @@ export class IngestWriter {
     const at = this.#write & (this.capacity - 1);
     const toEnd = this.capacity - at;
     const needed = bytes <= toEnd ? bytes : toEnd + bytes;
-    if (!this.#hasRoom(needed)) return 0;
+    if (!this.hasRoom(needed)) return 0;
     if (needed !== bytes) {
       const skip = (this.#base + at) >>> 2;
       this.#memory.u32[skip] = toEnd;
       this.#memory.u32[skip + 1] = RECORD.skip;
       this.#write = (this.#write + toEnd) | 0;
+      this.#written += toEnd;
     }
     const address = this.#base + (this.#write & (this.capacity - 1));
     this.#write = (this.#write + bytes) | 0;
+    this.#written += bytes;
     return address;
   }
 
-  /** Whether `reserve` would find room for records of these `sizes` in bytes, one after the other. Reserves nothing. */
-  hasRoomFor(sizes: readonly number[]): boolean {
+  /** What records of these `sizes` in bytes would take of the ring, one after the other. */
+  neededFor(sizes: readonly number[]): number {
     let needed = 0;
     for (const bytes of sizes) {
       const toEnd = this.capacity - ((this.#write + needed) & (this.capacity - 1));
       needed += bytes <= toEnd ? bytes : toEnd + bytes;
     }
-    return this.#hasRoom(needed);
+    return needed;
   }
 
-  #hasRoom(needed: number): boolean {
+  /** Whether the ring has so many bytes free. */
+  hasRoom(needed: number): boolean {
     if (((this.#write - this.#release) >>> 0) + needed <= this.capacity) return true;
     this.#release = Atomics.load(this.#memory.i32, this.#releaseWord);
     return ((this.#write - this.#release) >>> 0) + needed <= this.capacity;
@@ -135,6 +145,23 @@ export class IngestWriter {
   /** Index behind the last published record. */
   get position(): number {
     return this.#published;
+  }
+
+  /** Position behind the last record, published or not. */
+  get written(): number {
+    return this.#written;
+  }
+
+  /** Position up to which the consumer has released. */
+  get released(): number {
+    return this.#written - this.usedBytes;
+  }
+
+  /** The position of an index that is not before what is released; undefined if it is no such index. */
+  positionOf(index: number): number | undefined {
+    const { usedBytes } = this;
+    const ahead = (index - this.#release) >>> 0;
+    return ahead <= usedBytes ? this.#written - usedBytes + ahead : undefined;
   }
 
   /** Bytes not yet released by the consumer. */
@@ -155,8 +182,10 @@ export class IngestReader {
   /** The producer's index when last looked at. */
   #write: number;
   #read: number;
+  #position: number;
 
-  constructor(memory: EngineMemory, arena: ArenaLayout) {
+  /** Begins to read at `position`, which is one of a record; where the reader before it ended, if not given. */
+  constructor(memory: EngineMemory, arena: ArenaLayout, position?: number) {
     this.#memory = memory;
     this.#base = arena.ingest;
     this.#mask = arena.ingestBytes - 1;
@@ -165,7 +194,9 @@ export class IngestReader {
     this.#releaseWord = wordIndex(arena, WORD.ingestRelease);
     this.#currentWord = wordIndex(arena, WORD.currentEvent);
     this.#write = Atomics.load(memory.i32, this.#writeWord);
-    this.#read = Atomics.load(memory.i32, this.#readWord);
+    this.#position = position ?? Atomics.load(memory.i32, this.#readWord) >>> 0;
+    // A position modulo 2^32 is the index.
+    this.#read = this.#position | 0;
   }
 
   /** Address of the next record, or 0 when all that is published has been read. */
@@ -178,7 +209,7 @@ export class IngestReader {
       const address = this.#base + (this.#read & this.#mask);
       const word = address >>> 2;
       if ((this.#memory.u32[word + 1] as number) !== RECORD.skip) return address;
-      this.#read = (this.#read + (this.#memory.u32[word] as number)) | 0;
+      this.#move(this.#memory.u32[word] as number);
     }
   }
 
@@ -204,15 +235,30 @@ export class IngestReader {
     this.#memory.i32[this.#currentWord] = this.#read;
   }
 
-  /** Steps over the record at `address`, which `next` returned. */
-  advance(address: number): void {
-    this.#read = (this.#read + (this.#memory.u32[address >>> 2] as number)) | 0;
+  /** No record is being processed. Records begin at multiples of 8, so this is none. */
+  markNone(): void {
+    this.#memory.i32[this.#currentWord] = this.#read | NO_RECORD;
   }
 
-  /** Lets the producer overwrite everything that was read. */
-  release(): void {
+  /** Steps over the record at `address`, which `next` returned. */
+  advance(address: number): void {
+    this.#move(this.#memory.u32[address >>> 2] as number);
+  }
+
+  #move(bytes: number): void {
+    this.#read = (this.#read + bytes) | 0;
+    this.#position += bytes;
+  }
+
+  /** Of the next record, once `next` has returned its address. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Lets the producer overwrite what lies before `position`: all that was read, or less. */
+  release(position: number = this.#position): void {
     Atomics.store(this.#memory.i32, this.#readWord, this.#read);
-    Atomics.store(this.#memory.i32, this.#releaseWord, this.#read);
+    Atomics.store(this.#memory.i32, this.#releaseWord, position | 0);
   }
 
   /** Whether everything that was published up to index `position` has been read. */
@@ -229,5 +275,20 @@ export class IngestReader {
   get freeBytes(): number {
     const released = Atomics.load(this.#memory.i32, this.#releaseWord);
     return this.#mask + 1 - ((Atomics.load(this.#memory.i32, this.#writeWord) - released) >>> 0);
+  }
+}
+
+/** The records from position `from` up to `through`, for who looks at a ring that nobody reads: address and position. */
+export function* recordsBetween(
+  memory: EngineMemory,
+  arena: ArenaLayout,
+  { from, through }: { readonly from: number; readonly through: number },
+): Generator<{ readonly address: number; readonly position: number }> {
+  const { u32 } = memory;
+  for (let position = from; position < through; ) {
+    const address = arena.ingest + ((position | 0) & (arena.ingestBytes - 1));
+    const word = address >>> 2;
+    if ((u32[word + AT.kind / 4] as number) !== RECORD.skip) yield { address, position };
+    position += u32[word] as number;
   }
 }

@@ -26,6 +26,10 @@ export const NAMES_AT: number = 2 * PAGE_BYTES;
 export const NAMES_BYTES: number = 3 * PAGE_BYTES;
 /** The layout of bodies that the thread's kernel met last; one page. */
 export const KNOWN_LAYOUT_AT: number = 5 * PAGE_BYTES;
+/** Behind the block of a shard: the state that the event under way began with, and where the directory of images is. */
+const UNDO_AT: number = MAIN_BLOCK_BYTES;
+export const UNDO_BYTES: number = PAGE_BYTES;
+const DIRECTORY_AT: number = UNDO_AT + UNDO_BYTES;
 
 /** Rung by shards when there is something for the main thread (shards add, main waits). */
 export const MAIN_DOORBELL = WORD_STRIDE_BYTES;
@@ -56,7 +60,7 @@ export const WORD = {
   wake: 9,
   /** 1 while the shard waits on `wake` (shard). */
   sleeping: 10,
-  /** 1 while a push waits for room in the ingest ring (main). */
+  /** Bytes for which a push waits in the ingest ring; 0: none does (main). */
   spaceWanted: 11,
   /** Number of the newest request to checkpoint all streams (main). */
   checkpointRequest: 12,
@@ -80,10 +84,14 @@ export const WORD = {
   /** Duplicates dropped, low and high half of a u64 (shard; for metrics). */
   droppedLow: 21,
   droppedHigh: 22,
+  /** Up to which position of the ring these count, low and high half (shard). */
+  countedLow: 24,
+  countedHigh: 25,
 } as const;
 export type Word = (typeof WORD)[keyof typeof WORD];
 
-const CONTROL_BYTES: number = MAIN_BLOCK_BYTES;
+export const DIRECTORY_BYTES: number = 2 * PAGE_BYTES;
+const CONTROL_BYTES: number = DIRECTORY_AT + DIRECTORY_BYTES;
 
 export const COMPLETION_ENTRY_BYTES = 64;
 export const RETURN_ENTRY_BYTES = 8;
@@ -106,6 +114,16 @@ export interface ArenaLayout {
   readonly spans: number;
   readonly heap: number;
   readonly heapBytes: number;
+}
+
+/** Address of the page in which a shard keeps what the event under way would have to be undone with. */
+export function undoAddress(arena: ArenaLayout): number {
+  return arena.control + UNDO_AT;
+}
+
+/** Address of the words that name the pages of the shard's directory of images. */
+export function directoryAddress(arena: ArenaLayout): number {
+  return arena.control + DIRECTORY_AT;
 }
 
 /** i32 index of an arena's word. */

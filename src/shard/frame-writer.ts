@@ -15,25 +15,38 @@ export interface Frame {
 
 export interface CheckpointToWrite {
   readonly createdAtMs: number;
-  /** Returns an address that is 16-byte aligned; it may wait, and throws when there is no room. */
+  /** Returns an address that is 16-byte aligned, or 0: there is to be no frame. */
   readonly allocate: (bytes: number) => number;
 }
 
-export function writeFrame(memory: EngineMemory, stream: ShardStream, checkpoint: CheckpointToWrite): Frame {
+export function writeFrame(
+  memory: EngineMemory,
+  stream: ShardStream,
+  checkpoint: CheckpointToWrite,
+): Frame | undefined {
   return stream.operators.hasHeap
     ? gatherFrame(memory, stream, checkpoint)
     : copyFrame(memory, stream, checkpoint);
 }
 
-function copyFrame(memory: EngineMemory, stream: ShardStream, checkpoint: CheckpointToWrite): Frame {
+function copyFrame(
+  memory: EngineMemory,
+  stream: ShardStream,
+  checkpoint: CheckpointToWrite,
+): Frame | undefined {
   const { bodyBytes, extensionBytes } = stream;
   const bytes = bodyBytes + extensionBytes + FRAME_FOOTER_BYTES;
   const address = checkpoint.allocate(bytes);
+  if (address === 0) return undefined;
   memory.kernel.encode(address, stream.image, bodyBytes, extensionBytes, checkpoint.createdAtMs);
   return { address, bytes };
 }
 
-function gatherFrame(memory: EngineMemory, stream: ShardStream, checkpoint: CheckpointToWrite): Frame {
+function gatherFrame(
+  memory: EngineMemory,
+  stream: ShardStream,
+  checkpoint: CheckpointToWrite,
+): Frame | undefined {
   const { u8, view, kernel } = memory;
   const snapshots = new Map<string, Uint8Array>();
   let bodyBytes = stream.bodyBytes;
@@ -45,6 +58,7 @@ function gatherFrame(memory: EngineMemory, stream: ShardStream, checkpoint: Chec
   }
   const bytes = bodyBytes + stream.extensionBytes + FRAME_FOOTER_BYTES;
   const address = checkpoint.allocate(bytes);
+  if (address === 0) return undefined;
   kernel.copy(address, stream.image, OPERATORS_AT);
   let from = stream.image + OPERATORS_AT;
   let at = address + OPERATORS_AT;

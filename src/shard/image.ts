@@ -12,7 +12,7 @@
 import { BODY_OPERATOR_COUNT } from '../codec/body.ts';
 import { extensionByteLength, writeExtension } from '../codec/frame.ts';
 import { OPERATORS_AT, TEXT_HEAD_BYTES } from '../codec/frame-parts.ts';
-import { compareUtf8, encodeUtf8 } from '../codec/utf8.ts';
+import { compareUtf8, decodeUtf8, encodeUtf8 } from '../codec/utf8.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import type { HostedOperators } from './operator-host.ts';
 import { type ShardSource, type ShardStream, SourcePosition } from './stream.ts';
@@ -118,6 +118,48 @@ export function positionOf(stream: ShardStream, source: ShardSource): SourcePosi
 /** `sources` and `added`, ascending by the UTF-8 bytes of their names. */
 export function withSource(sources: readonly ShardSource[], added: ShardSource): ShardSource[] {
   return [...sources, added].sort((a, b) => compareUtf8(a.name, b.name));
+}
+
+/** The names of the sources in an image whose section of sources begins at `sourcesAt`. */
+export function* sourceNamesIn(memory: EngineMemory, image: number, sourcesAt: number): Generator<string> {
+  const { u8, view } = memory;
+  let at = image + sourcesAt;
+  const count = view.getUint32(at, true);
+  at += TEXT_HEAD_BYTES;
+  for (let i = 0; i < count; i++) {
+    const bytes = view.getUint32(at, true);
+    const begin = at + TEXT_HEAD_BYTES;
+    yield decodeUtf8(u8, begin, begin + bytes) as string;
+    at = begin + bytes + SOURCE_TAIL_BYTES;
+  }
+}
+
+/** Gives `stream` an image that is laid out already, for `sources` in the order in which they are in it. */
+export function adoptImage(
+  stream: ShardStream,
+  image: { address: number; sizes: ImageSizes; sources: readonly ShardSource[] },
+): void {
+  const { address, sizes } = image;
+  let at = address + OPERATORS_AT;
+  for (const hosted of stream.operators.byName) {
+    if (hosted.kind !== 'slot') continue;
+    at += 2 * TEXT_HEAD_BYTES + hosted.nameBytes.length;
+    hosted.slot.moveTo(at);
+    at += hosted.slot.length;
+  }
+  at += TEXT_HEAD_BYTES;
+  stream.positions = image.sources.map((source) => {
+    const position = new SourcePosition(source, stream);
+    position.offsetAddress = at + TEXT_HEAD_BYTES + source.nameBytes.length;
+    at = position.offsetAddress + SOURCE_TAIL_BYTES;
+    return position;
+  });
+  stream.onlyPosition = stream.positions.length === 1 ? stream.positions[0] : undefined;
+  stream.image = address;
+  stream.imageBytes = sizes.bodyBytes + sizes.extensionBytes;
+  stream.sourcesAt = sizes.sourcesAt;
+  stream.bodyBytes = sizes.bodyBytes;
+  stream.extensionBytes = sizes.extensionBytes;
 }
 
 /** Writes a length-prefixed text at `at`; returns the address behind it. */

@@ -42,14 +42,15 @@ export class LookAhead {
       if (((u32[word + AT.kind / 4] as number) & 0xffff) !== RECORD.event) continue;
       const stream = this.#streams[u32[word + AT.index / 4] as number];
       // A new one, which is defined by a record in between.
-      if (stream === undefined) continue;
+      if (stream === undefined || stream.image === 0) continue;
       group[size++] = stream;
       read ^= stream.image;
     }
     for (let i = 0; i < size; i++) {
       const { image, onlyPosition, onlyOperator } = group[i] as ShardStream;
       read ^= u32[image >>> 2] as number;
-      if (onlyPosition !== undefined) read ^= onlyPosition.lowLow;
+      if (onlyPosition !== undefined)
+        read ^= onlyPosition.lowLow ^ (u32[onlyPosition.offsetAddress >>> 2] as number);
       if (onlyOperator?.kind === 'slot') read ^= onlyOperator.slot.address;
       else if (onlyOperator !== undefined) read ^= onlyOperator.version;
     }

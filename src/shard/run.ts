@@ -25,7 +25,7 @@ export async function runShard(task: ShardTask): Promise<ShardOutcome> {
       bell: new ShardBell(memory, task.arena),
       words: new ControlWords(memory, task.arena),
     });
-    shard.start(task.restored);
+    shard.start();
     await loop(shard);
     return { kind: 'stopped' };
   } catch (error) {

@@ -35,6 +35,8 @@ export class ShardHeap {
   /** Bytes of the largest frame so far. */
   #largestFrame = 0;
   #request: number;
+  /** Until streams are restored: frames that main gives back meanwhile may be those that they are restored from. */
+  #holdsReturns = true;
   /** Bytes in use from which on relief is asked for. */
   #relieveAbove: number;
 
@@ -52,8 +54,14 @@ export class ShardHeap {
     this.#relieveAbove = this.#allocator.bytes * PRESSURE_SHARE;
   }
 
+  /** From now on what main gives back is freed. */
+  takeReturns(): void {
+    this.#holdsReturns = false;
+  }
+
   /** Frees what main has given back; returns how many frames that were. */
   drainReturns(): number {
+    if (this.#holdsReturns) return 0;
     let count = 0;
     for (let entry = this.#returns.peek(); entry !== 0; entry = this.#returns.peek()) {
       this.#allocator.free(this.#memory.u32[entry] as number, this.#memory.u32[entry + 1] as number);
@@ -85,6 +93,15 @@ export class ShardHeap {
       () => this.#allocator.allocate(bytes),
       () => `a checkpoint of stream '${stream}'`,
     );
+  }
+
+  /** Room for a frame that need not be: 0 rather than waiting, or leaving none for the largest frame. */
+  allocateSpare(bytes: number): number {
+    this.#largestFrame = Math.max(this.#largestFrame, bytes);
+    const address = this.#allocator.allocate(bytes);
+    if (address === 0 || this.#allocator.fits(this.#largestFrame)) return address;
+    this.#allocator.free(address, bytes);
+    return 0;
   }
 
   /** As `allocateFrame`, for the image of a stream whose frames take about `frameBytes`. */
@@ -124,7 +141,7 @@ export class ShardHeap {
         this.#ask(Math.max(bytes, this.#allocator.bytes * RELIEF_SHARE_MIN));
         hasAsked = true;
       }
-      this.#waiting.until(() => this.#returns.peek() !== 0 || this.#isAnswered);
+      this.#waiting.until(() => (!this.#holdsReturns && this.#returns.peek() !== 0) || this.#isAnswered);
     }
     return address;
   }

@@ -9,23 +9,31 @@
  *    the frame that raised it: until then the frontier that main computes is too low, which is safe;
  * 4. the answer to a request to checkpoint everything — after both;
  * 5. all of it becomes visible at once, the ring is released, then the bell.
+ *
+ * A thread that ends without being told to is followed by another one, which takes over what it left: the images that
+ * outlive it, and the records of the ring that are in no frame. See `replay-window.ts` and `take-over.ts`.
  */
 import type { Clock } from '../clock.ts';
 import type { ControlWords, ShardBell } from '../memory/doorbells.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
+import { COMPLETION } from '../memory/entry-rings.ts';
+import { ImageDirectory } from '../memory/image-directory.ts';
 import { AT, FLAG, IngestReader, RECORD } from '../memory/ingest-ring.ts';
 import { type ArenaLayout, WORD } from '../memory/layout.ts';
 import { Completions } from './completions.ts';
-import { writeFrame } from './frame-writer.ts';
-import { positionOf } from './image.ts';
+import { EventCounts } from './event-counts.ts';
+import { EventProcessor, type RecordPlace } from './event-processor.ts';
+import { type Frame, writeFrame } from './frame-writer.ts';
 import { GROUP_RECORDS, LookAhead } from './look-ahead.ts';
 import type { OperatorFactory } from './operator.ts';
-import { OperatorHost, processEvent } from './operator-host.ts';
-import { ShardEvent } from './shard-event.ts';
+import { OperatorHost } from './operator-host.ts';
+import { ReplayWindow } from './replay-window.ts';
 import { ShardHeap } from './shard-heap.ts';
-import type { ShardSource, ShardStream, SourcePosition } from './stream.ts';
+import { SourceReports } from './source-reports.ts';
+import type { ShardStream } from './stream.ts';
 import { StreamTable } from './stream-table.ts';
-import type { RestoredStreams, ShardTask } from './task.ts';
+import { liveBlocks, takeOver } from './take-over.ts';
+import type { Handover, ShardTask } from './task.ts';
 import { Triggers } from './triggers.ts';
 import { Waiting } from './waiting.ts';
 import { WantedStreams } from './wanted-streams.ts';
@@ -57,13 +65,21 @@ export class Shard {
   readonly #lookAhead: LookAhead;
   readonly #completions: Completions;
   readonly #triggers: Triggers;
-  readonly #event: ShardEvent;
+  readonly #processor: EventProcessor;
   readonly #wanted = new WantedStreams();
-  #touched: ShardSource[] = [];
-  #checkpointsDone = 0;
+  readonly #window: ReplayWindow;
+  readonly #directory: ImageDirectory;
+  readonly #reports: SourceReports;
+  readonly #counts: EventCounts;
+  readonly #handover: Handover;
+  /** Streams that are over; their images are freed once main can know. */
+  #over: ShardStream[] = [];
+  /** The record that was begun last; `end` is also where one begins that was not. */
+  readonly #record: RecordPlace;
+  /** Before this position of the ring are records that the thread before this one may have read. */
+  readonly #replayThrough: number;
+  #checkpointsDone: number;
   #now: number;
-  #applied = 0;
-  #dropped = 0;
 
   constructor(
     memory: EngineMemory,
@@ -75,35 +91,59 @@ export class Shard {
     this.#clock = ports.clock;
     this.#bell = ports.bell;
     this.#words = ports.words;
-    this.#ring = new IngestReader(memory, task.arena);
+    const { handover } = task;
+    this.#handover = handover;
+    const { from } = handover.ring;
+    this.#record = { address: 0, position: from, end: from };
+    this.#checkpointsDone = handover.ring.checkpointsDone;
+    this.#ring = new IngestReader(memory, task.arena, handover.ring.from);
+    this.#directory = new ImageDirectory(memory, task.arena);
+    this.#reports = new SourceReports(memory);
+    this.#window = new ReplayWindow(ports.words, task.arena.ingestBytes);
+    this.#counts = new EventCounts(ports.words, handover.ring);
     this.#waiting = new Waiting(ports.words, ports.bell);
     this.#heap = new ShardHeap(memory, task.arena, {
       words: ports.words,
       waiting: this.#waiting,
-      live: framesOf(task.restored),
+      live: liveBlocks(handover, this.#directory),
     });
     this.#table = new StreamTable(memory, {
       heap: this.#heap,
       host: new OperatorHost(memory, ports.factory),
+      directory: this.#directory,
+      lastingFrom: handover.ring.doneTo,
       generation: task.generation,
       allowUnclaimedState: task.allowUnclaimedState,
+      onEndLasting: (stream) => this.#endLasting(stream),
     });
     this.#lookAhead = new LookAhead(memory, this.#ring, this.#table.streams);
     this.#completions = new Completions(memory, task.arena, this.#waiting);
     this.#waiting.onWait = () => this.#completions.flush();
     this.#triggers = new Triggers(task.policy);
-    this.#event = new ShardEvent(memory);
+    this.#replayThrough = handover.ring.through;
+    this.#processor = new EventProcessor(memory, {
+      table: this.#table,
+      directory: this.#directory,
+      window: this.#window,
+      reports: this.#reports,
+      counts: this.#counts,
+      triggers: this.#triggers,
+      wanted: this.#wanted,
+    });
     this.#now = ports.clock.now();
   }
 
-  /** Restores the streams it was given and says that it is ready. @throws as `StreamTable.restoreStream` */
-  start(restored: RestoredStreams): void {
-    for (const [index, name] of restored.names.entries()) {
-      const address = restored.addresses[index] as number;
-      const bytes = restored.bytes[index] as number;
-      this.#table.restoreStream(index, name, { address, bytes });
-      if (restored.isTransient) this.#heap.free(address, bytes);
-    }
+  /** Takes over the streams it was given and says that it is ready. @throws as `takeOver` */
+  start(): void {
+    takeOver(this.#handover, {
+      table: this.#table,
+      heap: this.#heap,
+      directory: this.#directory,
+      triggers: this.#triggers,
+      now: this.#now,
+      countOf: ({ image }) => Number(this.#memory.u64[image / 8 + 2]),
+    });
+    for (const source of this.#table.sources) if (source !== undefined) this.#reports.touch(source);
     this.#heap.report();
     this.#completions.ready();
     this.#completions.flush();
@@ -119,18 +159,20 @@ export class Shard {
     this.#now = this.#clock.now();
     this.#waiting.beat();
     const returned = this.#heap.drainReturns();
-    const dropped = this.#dropped;
+    const { dropped } = this.#counts;
     const records = this.#drainRing();
     this.#triggers.fireDue(this.#now, this.#checkpoint);
     this.#checkpointWanted();
     const answered = this.#answerCheckpointAll();
-    this.#reportSources();
-    if (records > 0) this.#publishCounts();
+    this.#keepWithinRing();
+    this.#reports.tell(this.#completions);
+    if (records > 0) this.#counts.publish(this.#record.end);
     this.#heap.report();
     this.#completions.flush();
-    this.#ring.release();
+    this.#freeOver();
+    this.#ring.release(this.#window.from(this.#ring.position));
     // Duplicates let frontiers rise without a frame; while events keep coming, something else will tell.
-    const isNews = this.#completions.isNews || (this.#dropped > dropped && !this.#ring.hasMore);
+    const isNews = this.#completions.isNews || (this.#counts.dropped > dropped && !this.#ring.hasMore);
     this.#completions.isNews = false;
     if (isNews || this.#isProducerWaiting()) this.#bell.ringMain();
     return records > 0 || returned > 0 || answered || isNews;
@@ -145,6 +187,7 @@ export class Shard {
   #isIdle(): boolean {
     return (
       !this.#ring.hasMore &&
+      !this.#window.isHoldingUp(this.#ring) &&
       !this.#waiting.isStopped &&
       this.#words.get(WORD.checkpointRequest) === this.#checkpointsDone
     );
@@ -158,7 +201,13 @@ export class Shard {
       if (address === 0) break;
       if (records % GROUP_RECORDS === 0) this.#lookAhead.fetch();
       this.#ring.markCurrent();
-      this.#processRecord(address);
+      const { position } = this.#ring;
+      const record = this.#record;
+      record.address = address;
+      record.position = position;
+      record.end = position + (this.#memory.u32[address >>> 2] as number);
+      if (position < this.#replayThrough) this.#replayRecord(record);
+      else this.#processRecord(address);
       this.#ring.advance(address);
       records++;
       if (records % CLOCK_EVERY_RECORDS === 0) {
@@ -166,7 +215,34 @@ export class Shard {
         if (this.#now - began > TURN_MS_MAX) break;
       }
     }
+    this.#ring.markNone();
     return records;
+  }
+
+  /**
+   * A record that the thread before this one may have read. Definitions were handed over; of a stream's records those
+   * are for it that its state does not know yet. Requests to checkpoint a stream may have been answered, or not.
+   */
+  #replayRecord({ address, position }: RecordPlace): void {
+    const { u32 } = this.#memory;
+    const word = address >>> 2;
+    const kind = (u32[word + 1] as number) & 0xffff;
+    if (kind === RECORD.defineStream || kind === RECORD.defineSource) return;
+    // Undefined: it is over, and that was told.
+    const stream = this.#table.streams[u32[word + AT.index / 4] as number];
+    const counts = this.#counts;
+    const { applied, dropped } = counts;
+    if (stream !== undefined && (position >= stream.readTo || kind === RECORD.checkpointStream)) {
+      this.#processRecord(address);
+    } else if (kind === RECORD.event) {
+      const flags = (u32[word + 1] as number) >>> 16;
+      if ((flags & FLAG.source) !== 0) this.#reports.onEvent(this.#processor.sourceOf(address), address);
+      if (stream !== undefined && (flags & FLAG.durable) !== 0) this.#wanted.add(stream);
+      counts.applied++;
+    }
+    if (position >= this.#handover.ring.countedTo) return;
+    counts.applied = applied;
+    counts.dropped = dropped;
   }
 
   #processRecord(address: number): void {
@@ -176,7 +252,7 @@ export class Shard {
     const index = u32[word + AT.index / 4] as number;
     switch (kind) {
       case RECORD.event:
-        this.#onEvent(address, this.#table.streams[index] as ShardStream, (u32[word + 1] as number) >>> 16);
+        this.#onEvent(this.#table.streams[index] as ShardStream);
         return;
       case RECORD.defineStream:
         this.#table.defineStream(index, this.#nameIn(address));
@@ -199,107 +275,8 @@ export class Shard {
     return this.#table.readName(address + AT.name, this.#memory.u32[(address + AT.length) >>> 2] as number);
   }
 
-  #onEvent(address: number, stream: ShardStream, flags: number): void {
-    stream.seen++;
-    if ((flags & FLAG.durable) !== 0) this.#wanted.add(stream);
-    const source =
-      (flags & FLAG.source) === 0
-        ? undefined
-        : (this.#table.sources[this.#memory.u32[(address + AT.source) >>> 2] as number] as ShardSource);
-    if (source !== undefined) this.#touch(source, address);
-    if (this.#isDuplicate(address, stream, flags, source)) {
-      this.#dropped++;
-      return;
-    }
-    this.#apply(address, stream, flags, source);
-  }
-
-  #isDuplicate(
-    address: number,
-    stream: ShardStream,
-    flags: number,
-    source: ShardSource | undefined,
-  ): boolean {
-    // Its first event.
-    if (stream.image === 0) return false;
-    const { u32 } = this.#memory;
-    if ((flags & FLAG.sequence) !== 0) {
-      const image = stream.image >>> 2;
-      const isNew = (u32[image + 4] as number) === 0 && (u32[image + 5] as number) === 0;
-      return !isNew && !isLess(u32, image, (address + AT.sequence) >>> 2);
-    }
-    const position = source === undefined ? undefined : positionOf(stream, source);
-    if (position === undefined) return false;
-    const { view } = this.#memory;
-    const high = u32[(address + AT.offset + 4) >>> 2] as number;
-    const nextHigh = view.getUint32(position.offsetAddress + 4, true);
-    if (high !== nextHigh) return high < nextHigh;
-    return (u32[(address + AT.offset) >>> 2] as number) < view.getUint32(position.offsetAddress, true);
-  }
-
-  #apply(address: number, stream: ShardStream, flags: number, source: ShardSource | undefined): void {
-    const { u32 } = this.#memory;
-    // Before the operators run: it can fail, and it moves the slots.
-    if (stream.image === 0) this.#table.layOut(stream, source);
-    const position = source === undefined ? undefined : this.#table.ensurePosition(stream, source);
-    const image = stream.image >>> 2;
-    const record = (address + AT.sequence) >>> 2;
-    if ((flags & FLAG.sequence) === 0) {
-      // The record is the shard's own by now; written there, the sequence reads the same in both cases.
-      const low = ((u32[image] as number) + 1) >>> 0;
-      u32[record] = low;
-      u32[record + 1] = (u32[image + 1] as number) + (low === 0 ? 1 : 0);
-    }
-    this.#event.point(address, stream.name, source?.name);
-    const { onlyOperator } = stream;
-    if (onlyOperator !== undefined) processEvent(onlyOperator, this.#event);
-    else for (const hosted of stream.operators.inOrder) processEvent(hosted, this.#event);
-    u32[image] = u32[record] as number;
-    u32[image + 1] = u32[record + 1] as number;
-    const watermark = (address + AT.watermark) >>> 2;
-    if (isLess(u32, image + 2, watermark)) {
-      u32[image + 2] = u32[watermark] as number;
-      u32[image + 3] = u32[watermark + 1] as number;
-    }
-    const count = ((u32[image + 4] as number) + 1) >>> 0;
-    u32[image + 4] = count;
-    if (count === 0) u32[image + 5] = (u32[image + 5] as number) + 1;
-    if (position !== undefined) this.#moveOn(address, position);
-    this.#applied++;
-    const payloadBytes = u32[(address + AT.length) >>> 2] as number;
-    if (this.#triggers.onEvent(stream, payloadBytes, this.#now)) this.#checkpoint(stream);
-  }
-
-  /** Raises the stream's next offset, and opens its low if this is the first uncovered event. */
-  #moveOn(address: number, position: SourcePosition): void {
-    const { u32, view } = this.#memory;
-    const next = (address + AT.nextOffset) >>> 2;
-    const low = view.getUint32(position.offsetAddress, true);
-    const high = view.getUint32(position.offsetAddress + 4, true);
-    const nextHigh = u32[next + 1] as number;
-    if (nextHigh > high || (nextHigh === high && (u32[next] as number) > low)) {
-      view.setUint32(position.offsetAddress, u32[next] as number, true);
-      view.setUint32(position.offsetAddress + 4, nextHigh, true);
-    }
-    if (position.isOpen) return;
-    position.isOpen = true;
-    position.lowLow = u32[(address + AT.offset) >>> 2] as number;
-    position.lowHigh = u32[(address + AT.offset + 4) >>> 2] as number;
-    position.source.lows.append(position.lowLink);
-  }
-
-  #touch(source: ShardSource, address: number): void {
-    const { u32 } = this.#memory;
-    source.readEvents++;
-    source.lastLow = u32[(address + AT.offset) >>> 2] as number;
-    source.lastHigh = u32[(address + AT.offset + 4) >>> 2] as number;
-    this.#markTouched(source);
-  }
-
-  #markTouched(source: ShardSource): void {
-    if (source.isTouched) return;
-    source.isTouched = true;
-    this.#touched.push(source);
+  #onEvent(stream: ShardStream): void {
+    if (this.#processor.process(this.#record, stream, this.#now)) this.#checkpoint(stream);
   }
 
   #checkpointWanted(): void {
@@ -317,21 +294,67 @@ export class Shard {
   #forget(stream: ShardStream): void {
     this.#wanted.remove(stream);
     this.#triggers.forget(stream);
+    this.#window.remove(stream);
     this.#tellLows(stream);
     this.#table.forgetStream(stream);
+    this.#over.push(stream);
     this.#completions.forgotten(stream);
   }
 
+  /** Were an image freed before main can know that its stream is over, a thread that follows would miss it. */
+  #freeOver(): void {
+    if (this.#over.length === 0) return;
+    for (const stream of this.#over) this.#table.freeImage(stream);
+    this.#over = [];
+  }
+
   readonly #checkpoint = (stream: ShardStream): void => {
+    this.#checkpointAt(stream, this.#record.end);
+  };
+
+  #checkpointAt(stream: ShardStream, position: number): void {
     this.#waiting.beat();
     const frame = writeFrame(this.#memory, stream, {
       createdAtMs: this.#clock.wallMs(),
       allocate: (bytes) => this.#heap.allocateFrame(bytes, stream.name),
-    });
+    }) as Frame;
     this.#tellLows(stream);
-    this.#completions.stored(stream, frame, stream.image >>> 2);
+    this.#completions.frame(COMPLETION.stored, stream, { ...frame, position });
+    this.#window.remove(stream);
     this.#triggers.onCheckpoint(stream, this.#now);
-  };
+  }
+
+  /** Puts all that the stream has read before `position` into a frame: a cover, or a checkpoint if there is no room for one. */
+  #cover(stream: ShardStream, position: number): void {
+    this.#waiting.beat();
+    const frame = writeFrame(this.#memory, stream, {
+      createdAtMs: this.#clock.wallMs(),
+      allocate: (bytes) => this.#heap.allocateSpare(bytes),
+    });
+    if (frame === undefined) {
+      this.#checkpointAt(stream, position);
+      return;
+    }
+    this.#completions.frame(COMPLETION.cover, stream, { ...frame, position });
+    this.#window.remove(stream);
+  }
+
+  /** Covers streams until what they hold of the ring is little enough. */
+  #keepWithinRing(): void {
+    for (
+      let stream = this.#window.excess(this.#ring);
+      stream !== undefined;
+      stream = this.#window.excess(this.#ring)
+    )
+      this.#cover(stream, this.#record.end);
+  }
+
+  /** An image that lasted will be one that does not: from now on the ring has to keep what is not in a frame. */
+  #endLasting(stream: ShardStream): void {
+    this.#cover(stream, this.#ring.position);
+    // Main has to know of the frame before the image is gone.
+    this.#completions.flush();
+  }
 
   /** Nothing of the stream is open any more; what was goes with the entry that follows. */
   #tellLows(stream: ShardStream): void {
@@ -340,7 +363,7 @@ export class Shard {
       this.#completions.low(position);
       position.isOpen = false;
       position.source.lows.remove(position.lowLink);
-      this.#markTouched(position.source);
+      this.#reports.touch(position.source);
     }
   }
 
@@ -354,44 +377,16 @@ export class Shard {
       return false;
     }
     this.#triggers.fireAll(this.#checkpoint);
-    this.#reportSources();
+    this.#reports.tell(this.#completions);
     this.#checkpointsDone = request;
     this.#completions.checkpointed(request);
     return true;
   }
 
-  #reportSources(): void {
-    for (const source of this.#touched) {
-      source.isTouched = false;
-      this.#completions.source(source);
-    }
-    this.#touched = [];
-  }
-
-  #publishCounts(): void {
-    this.#words.set(WORD.appliedLow, this.#applied | 0);
-    this.#words.set(WORD.appliedHigh, Math.floor(this.#applied / 2 ** 32));
-    this.#words.set(WORD.droppedLow, this.#dropped | 0);
-    this.#words.set(WORD.droppedHigh, Math.floor(this.#dropped / 2 ** 32));
-  }
-
   #isProducerWaiting(): boolean {
+    const wanted = this.#words.get(WORD.spaceWanted);
     return (
-      this.#words.get(WORD.spaceWanted) === 1 &&
-      this.#ring.freeBytes >= this.#arena.ingestBytes * WAKE_FREE_SHARE
+      wanted !== 0 && this.#ring.freeBytes >= Math.max(wanted, this.#arena.ingestBytes * WAKE_FREE_SHARE)
     );
-  }
-}
-
-/** u64 at word `a` < u64 at word `b`, low half first. */
-function isLess(u32: Uint32Array, a: number, b: number): boolean {
-  const highA = u32[a + 1] as number;
-  const highB = u32[b + 1] as number;
-  return highA === highB ? (u32[a] as number) < (u32[b] as number) : highA < highB;
-}
-
-function* framesOf(restored: RestoredStreams): Generator<{ address: number; bytes: number }> {
-  for (const [index, address] of restored.addresses.entries()) {
-    yield { address, bytes: restored.bytes[index] as number };
   }
 }

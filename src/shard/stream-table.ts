@@ -9,10 +9,33 @@ import type { CheckpointView } from '../codec/view.ts';
 import { TidemarkError } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { viewFrameAt } from '../memory/frame-view.ts';
-import { carryImage, imageSizes, layOutImage, positionOf, withSource } from './image.ts';
+import { ImageDirectory, type LastingImage } from '../memory/image-directory.ts';
+import { PAGE_BYTES } from '../memory/size-classes.ts';
+import {
+  adoptImage,
+  carryImage,
+  type ImageSizes,
+  imageSizes,
+  layOutImage,
+  positionOf,
+  sourceNamesIn,
+  withSource,
+} from './image.ts';
 import { type OperatorHost, restoreState } from './operator-host.ts';
 import type { ShardHeap } from './shard-heap.ts';
 import { ShardSource, ShardStream, type SourcePosition } from './stream.ts';
+
+export interface StreamTableParts {
+  readonly heap: ShardHeap;
+  readonly host: OperatorHost;
+  readonly directory: ImageDirectory;
+  /** Images that have their streams' records up to this position of the ring, at least, may outlive the thread. */
+  readonly lastingFrom: number;
+  readonly generation: bigint;
+  readonly allowUnclaimedState: boolean;
+  /** The stream's image grows too long to outlive the thread: what it holds has to be covered before it moves. */
+  readonly onEndLasting: (stream: ShardStream) => void;
+}
 
 export class StreamTable {
   /** By the main thread's numbers, as the sources; undefined where a stream is forgotten. */
@@ -20,49 +43,45 @@ export class StreamTable {
   readonly sources: ShardSource[] = [];
   readonly #sourceByName = new Map<string, ShardSource>();
   readonly #memory: EngineMemory;
-  readonly #heap: ShardHeap;
-  readonly #host: OperatorHost;
-  readonly #generation: bigint;
-  readonly #allowUnclaimedState: boolean;
+  readonly #parts: StreamTableParts;
 
-  constructor(
-    memory: EngineMemory,
-    parts: { heap: ShardHeap; host: OperatorHost; generation: bigint; allowUnclaimedState: boolean },
-  ) {
+  constructor(memory: EngineMemory, parts: StreamTableParts) {
     this.#memory = memory;
-    this.#heap = parts.heap;
-    this.#host = parts.host;
-    this.#generation = parts.generation;
-    this.#allowUnclaimedState = parts.allowUnclaimedState;
+    this.#parts = parts;
   }
 
-  defineSource(index: number, name: string): void {
+  defineSource(index: number, name: string): ShardSource {
     const source = this.#sourceNamed(name);
     source.index = index;
     this.sources[index] = source;
+    return source;
   }
 
   /** A stream without an image yet. @throws what the operators module and its operators throw */
-  defineStream(index: number, name: string): void {
-    this.streams[index] = new ShardStream(index, name, this.#host.host(name));
+  defineStream(index: number, name: string): ShardStream {
+    const stream = new ShardStream(index, name, this.#parts.host.host(name));
+    this.streams[index] = stream;
+    return stream;
   }
 
   /**
-   * Gives a stream its first image. Not before its first event, whose source is to be in it: laying it out
-   * again for the source would write all the states twice.
+   * Gives a stream its first image, at the record at `position` of the ring. Not before its first event, whose source is
+   * to be in it: laying it out again for the source would write all the states twice.
    * @throws ERR_TIDEMARK_MEMORY_FULL
    */
-  layOut(stream: ShardStream, source: ShardSource | undefined): void {
+  layOut(stream: ShardStream, source: ShardSource | undefined, position: number): void {
     this.#giveImage(stream, source === undefined ? [] : [source]);
+    this.#enter(stream, position, 0);
   }
 
   /**
-   * A stream as the frame at `address` has it. The frame is verified again: it has been on a disk.
+   * A stream as the frame at `address` has it, with all its records before `readTo` of the ring. The frame is verified
+   * again: it may have been on a disk.
    * @throws as `defineStream` and `layOut`; ERR_TIDEMARK_STATE_VERSION, ERR_TIDEMARK_UNCLAIMED_STATE
    */
-  restoreStream(index: number, name: string, frame: { address: number; bytes: number }): void {
+  restoreStream(stream: ShardStream, frame: { address: number; bytes: number; readTo: number }): void {
+    const { name } = stream;
     const view = viewFrameAt(this.#memory, frame.address, frame.bytes);
-    const stream = new ShardStream(index, name, this.#host.host(name));
     this.#requireClaimed(stream, view);
     const offsets = [...view.sources()];
     this.#giveImage(
@@ -82,19 +101,49 @@ export class StreamTable {
       const state = view.operator(hosted.name);
       if (state !== undefined) restoreState(name, hosted, state, view.operatorVersion(hosted.name) ?? 0);
     }
-    this.streams[index] = stream;
+    this.#enter(stream, frame.readTo, Number(view.eventCount));
   }
 
-  /** Gives up a stream, its image and the states of its operators. */
+  /** Goes on with an image that has outlived its thread. @throws ERR_TIDEMARK_OPERATOR if it is not that of the operators */
+  adoptStream(stream: ShardStream, { image, bytes }: LastingImage): void {
+    const { sourcesAt } = this.#sizes(stream, []);
+    const sources = [...sourceNamesIn(this.#memory, image, sourcesAt)].map((name) => this.#sourceNamed(name));
+    const sizes = this.#sizes(stream, sources);
+    if (sizes.bodyBytes + sizes.extensionBytes !== bytes) {
+      throw new TidemarkError(
+        'ERR_TIDEMARK_OPERATOR',
+        `the operators of stream '${stream.name}' are others than they were before their thread ended; make the operators module depend on the stream's name alone`,
+      );
+    }
+    adoptImage(stream, { address: image, sizes, sources });
+    stream.isLasting = true;
+  }
+
+  /** Gives up a stream and the states of its operators; its image is freed by `freeImage`. */
   forgetStream(stream: ShardStream): void {
-    if (stream.image !== 0) this.#heap.free(stream.image, stream.imageBytes);
     this.streams[stream.index] = undefined;
+  }
+
+  freeImage(stream: ShardStream): void {
+    if (stream.image === 0) return;
+    if (stream.isLasting) this.#parts.directory.remove(stream.index);
+    this.#parts.heap.free(stream.image, stream.imageBytes);
   }
 
   /** The stream's position in `source`; a first event from a source lays the image out anew. */
   ensurePosition(stream: ShardStream, source: ShardSource): SourcePosition {
     const known = positionOf(stream, source);
     if (known !== undefined) return known;
+    const sources = withSource(
+      stream.positions.map((position) => position.source),
+      source,
+    );
+    const { directory, onEndLasting } = this.#parts;
+    if (stream.isLasting && !ImageDirectory.canHold(this.#sizes(stream, sources).bodyBytes)) {
+      onEndLasting(stream);
+      directory.remove(stream.index);
+      stream.isLasting = false;
+    }
     const old = {
       address: stream.image,
       bytes: stream.imageBytes,
@@ -104,10 +153,10 @@ export class StreamTable {
         address: position.offsetAddress,
       })),
     };
-    const sources = stream.positions.map((position) => position.source);
-    this.#giveImage(stream, withSource(sources, source));
+    this.#giveImage(stream, sources);
     carryImage(this.#memory, stream, old);
-    this.#heap.free(old.address, old.bytes);
+    if (stream.isLasting) directory.move(stream.index, stream.image, stream.imageBytes);
+    this.#parts.heap.free(old.address, old.bytes);
     return positionOf(stream, source) as SourcePosition;
   }
 
@@ -118,12 +167,28 @@ export class StreamTable {
     return name;
   }
 
+  #sizes(stream: ShardStream, sources: readonly ShardSource[]): ImageSizes {
+    return imageSizes(stream.operators, sources, encodeUtf8(stream.name, 'stream').length);
+  }
+
   #giveImage(stream: ShardStream, sources: readonly ShardSource[]): void {
-    const nameBytes = encodeUtf8(stream.name, 'stream').length;
-    const sizes = imageSizes(stream.operators, sources, nameBytes);
+    const { heap, generation } = this.#parts;
+    const sizes = this.#sizes(stream, sources);
     const bytes = sizes.bodyBytes + sizes.extensionBytes;
-    const address = this.#heap.allocateImage(bytes, bytes + FRAME_FOOTER_BYTES, stream.name);
-    layOutImage(this.#memory, stream, { address, bytes, sizes, generation: this.#generation, sources });
+    const address = heap.allocateImage(bytes, bytes + FRAME_FOOTER_BYTES, stream.name);
+    layOutImage(this.#memory, stream, { address, bytes, sizes, generation, sources });
+  }
+
+  /** The first image of the stream, which has its records up to `readTo`, is complete; if it can, from here on it lasts. */
+  #enter(stream: ShardStream, readTo: number, restoredCount: number): void {
+    const { directory, heap, lastingFrom } = this.#parts;
+    const { bodyBytes, image, imageBytes, index, operators } = stream;
+    // What lasts has all events that the threads before this one have done.
+    if (operators.hasHeap || !ImageDirectory.isFor(index, bodyBytes) || readTo < lastingFrom) return;
+    if (!directory.hasPageFor(index))
+      directory.addPage(index, heap.allocateImage(PAGE_BYTES, 0, stream.name));
+    directory.add(index, { image, bytes: imageBytes, begunAt: readTo, restoredCount });
+    stream.isLasting = true;
   }
 
   #sourceNamed(name: string): ShardSource {
@@ -136,7 +201,7 @@ export class StreamTable {
   }
 
   #requireClaimed(stream: ShardStream, view: CheckpointView): void {
-    if (this.#allowUnclaimedState) return;
+    if (this.#parts.allowUnclaimedState) return;
     const claimed = new Set(stream.operators.byName.map((hosted) => hosted.name));
     for (const [name] of view.operators()) {
       if (claimed.has(name)) continue;

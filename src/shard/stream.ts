@@ -40,8 +40,17 @@ export class ShardStream implements CheckpointFacts {
   onlyPosition: SourcePosition | undefined;
   /** A caller waits for durability: checkpoint at the end of the batch. */
   isWanted = false;
-
+  /** Its image outlives the thread. */
+  isLasting = false;
   readonly index: number;
+  /** Bytes of the image's body part. */
+  bodyBytes = 0;
+
+  /** Position of its first record that is in no frame, while it is in the replay window. */
+  uncoveredFrom = 0;
+  /** Records before this position of the ring are in its state: those are not for it when they are read again. */
+  readTo = 0;
+
   readonly operators: HostedOperators;
   /** Ascending by the UTF-8 bytes of the source names, as a body holds them. */
   positions: readonly SourcePosition[] = [];
@@ -49,8 +58,6 @@ export class ShardStream implements CheckpointFacts {
   imageBytes = 0;
   /** Bytes of the image from its begin up to the section of sources. */
   sourcesAt = 0;
-  /** Bytes of the image's body part. */
-  bodyBytes = 0;
   extensionBytes = 0;
 
   firstUncoveredAt = 0;
@@ -59,6 +66,8 @@ export class ShardStream implements CheckpointFacts {
   lastCheckpointAt = Number.NEGATIVE_INFINITY;
   /** In the list of dirty streams, ordered by their first uncovered event. */
   readonly ageLink: Link<ShardStream> = new Link<ShardStream>(this);
+  /** In the replay window. */
+  readonly windowLink: Link<ShardStream> = new Link<ShardStream>(this);
   /** In the list of pausing streams; used with `minPauseMs` only. */
   readonly pauseLink: Link<ShardStream> = new Link<ShardStream>(this);
   /** In the list of dirty streams, ordered by their last event; used with `idleMs` only. */

@@ -3,13 +3,59 @@ import type { CheckpointPolicy } from '../checkpoint/schedule.ts';
 import type { ErrorRecord } from '../error.ts';
 import type { ArenaLayout } from '../memory/layout.ts';
 
-/** Frames in the shard's heap that were there before the shard, in parallel arrays. */
-export interface RestoredStreams {
-  readonly names: readonly string[];
+/**
+ * The streams that a shard begins with, by their numbers on it, in parallel arrays: those of a store, or those of the
+ * thread before it. A stream has a frame to be restored from, an image that outlived its thread, or neither.
+ */
+export interface HandedStreams {
+  /** Undefined where a number is free. */
+  readonly names: readonly (string | undefined)[];
+  /** Address of the frame; 0: none. */
   readonly addresses: Uint32Array;
   readonly bytes: Uint32Array;
-  /** The shard frees each frame once its stream is restored; else the frames stay, and main returns them. */
-  readonly isTransient: boolean;
+  /** 1: the shard frees the frame once the stream is restored; else it stays, and main returns it. */
+  readonly isTransient: Uint8Array;
+  /** Position of the ring up to which the stream's records have been read, as far as its state knows. */
+  readonly readTo: Float64Array;
+  /** Its events read up to there in this life of the engine. */
+  readonly seen: Float64Array;
+  /** Events in its frame, about, that are in no checkpoint: it is a cover. */
+  readonly uncovered: Float64Array;
+  /** Its event count in the newest checkpoint of this life; 0: there is none. */
+  readonly checkpointCounts: Float64Array;
+}
+
+/** The sources that the shard's ring has defined, by their numbers, in parallel arrays. */
+export interface HandedSources {
+  readonly names: readonly (string | undefined)[];
+  /** Events read. */
+  readonly read: Float64Array;
+  /** At most the offset of the first event that no checkpoint covers, for streams that have such events. */
+  readonly lows: readonly (bigint | undefined)[];
+}
+
+/** What the thread before this one left of its ring and its answers. */
+export interface HandedRing {
+  /** Position from which on records are read again. */
+  readonly from: number;
+  /** Up to here, what records define is in `streams` and `sources`. */
+  readonly through: number;
+  /** All events before this position are in the images that outlive their thread. */
+  readonly doneTo: number;
+  /** The last request to checkpoint all streams that was answered. */
+  readonly checkpointsDone: number;
+  /** Events counted up to position `countedTo`. */
+  readonly applied: number;
+  readonly dropped: number;
+  readonly countedTo: number;
+}
+
+export interface Handover {
+  readonly streams: HandedStreams;
+  readonly sources: HandedSources;
+  readonly ring: HandedRing;
+  /** Frames in the shard's heap apart from those of `streams`: they are the main thread's to return. */
+  readonly otherFrames: { readonly addresses: Uint32Array; readonly bytes: Uint32Array };
 }
 
 export interface ShardTask {
@@ -20,8 +66,7 @@ export interface ShardTask {
   readonly operators: string;
   readonly policy: CheckpointPolicy;
   readonly allowUnclaimedState: boolean;
-  /** Streams to restore, by their numbers on this shard. */
-  readonly restored: RestoredStreams;
+  readonly handover: Handover;
 }
 
 export type ShardOutcome =

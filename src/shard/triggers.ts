@@ -39,6 +39,16 @@ export class Triggers {
     return dueTrigger(this.#policy, stream, now) !== undefined;
   }
 
+  /** A stream that is taken over: so many of its events are in no checkpoint. */
+  reopen(stream: ShardStream, events: number, now: number): void {
+    stream.uncoveredEvents = events;
+    stream.firstUncoveredAt = now;
+    this.#byAge.append(stream.ageLink);
+    if (this.#policy.idleMs === undefined) return;
+    stream.lastEventAt = now;
+    this.#byIdle.append(stream.idleLink);
+  }
+
   /** The stream's events are all in a frame now. */
   onCheckpoint(stream: ShardStream, now: number): void {
     stream.uncoveredEvents = 0;

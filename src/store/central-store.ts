@@ -13,6 +13,7 @@
  * Invariants:
  * - a stream has at most one waiting and at most one writing frame, and these are its newest;
  * - at most `perStream` frames a stream, not counting one that is being written;
+ * - besides, it has at most one cover, which is newer than all of these;
  * - only durable and superseded frames are in an evictable list, the longest there first;
  * - a forgotten stream keeps no frame but one that is being written, which leaves when it is settled; until the
  *   durable store has forgotten the stream too, it has a place in the queue, and no frame behind that is taken: it may
@@ -47,6 +48,8 @@ export class CentralStore {
   /** Undefined while frames are taken out of order. */
   #lows: WaitingLows | undefined = new WaitingLows();
   #enqueued = 0;
+  /** Frames of forgotten streams that are being written. */
+  readonly #leaving = new Set<StoredFrame>();
   /** Streams whose waiting frame the durable store has refused. */
   refusedStreams = 0;
   frameCount = 0;
@@ -64,12 +67,29 @@ export class CentralStore {
   add(frame: StoredFrame): void {
     const { stream } = frame;
     const previous = stream.newest;
+    this.#dropCover(stream);
     stream.frames.push(frame);
     this.frameCount++;
     this.frameBytes += frame.bytes;
     if (this.#options.isDurable) this.#enqueue(frame);
     else if (previous !== undefined) this.#makeEvictable(previous, 'superseded');
     this.#retain(stream);
+  }
+
+  /** A cover that a shard has just published. It stays until there is a newer frame of the stream. */
+  addCover(frame: StoredFrame): void {
+    this.#dropCover(frame.stream);
+    frame.state = 'cover';
+    frame.stream.cover = frame;
+    this.frameCount++;
+    this.frameBytes += frame.bytes;
+  }
+
+  #dropCover(stream: IndexedStream): void {
+    const { cover } = stream;
+    if (cover === undefined) return;
+    stream.cover = undefined;
+    this.#release(cover);
   }
 
   /** A frame that the durable store had: restored into memory. */
@@ -221,6 +241,8 @@ export class CentralStore {
       this.#addUnsettled(stream.shard, -1);
     }
     for (const frame of stream.frames.filter((each) => each !== writing)) this.#drop(frame);
+    this.#dropCover(stream);
+    if (writing !== undefined) this.#leaving.add(writing);
     if (!this.#options.isDurable) return;
     // In the place of its waiting frame, under whose number the lows of that one are kept.
     if (waiting === undefined) this.#queue.set(stream, ++this.#enqueued);
@@ -286,6 +308,11 @@ export class CentralStore {
     return freed;
   }
 
+  /** Frames of the shard that are in memory though their streams are over. */
+  *leaving(shard: number): Generator<StoredFrame> {
+    for (const frame of this.#leaving) if (frame.stream.shard === shard) yield frame;
+  }
+
   /** Whether frames of the shard are on their way to becoming evictable. */
   hasUnsettled(shard: number): boolean {
     return (this.#unsettled[shard] as number) > 0;
@@ -331,6 +358,11 @@ export class CentralStore {
     const { frames } = frame.stream;
     frames.splice(frames.indexOf(frame), 1);
     (this.#evictable[frame.stream.shard] as LinkedList<StoredFrame>).remove(frame.evictableLink);
+    this.#release(frame);
+  }
+
+  #release(frame: StoredFrame): void {
+    this.#leaving.delete(frame);
     this.frameCount--;
     this.frameBytes -= frame.bytes;
     this.#options.release(frame);

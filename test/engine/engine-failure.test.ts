@@ -43,7 +43,8 @@ function errorsOf(engine: CheckpointEngine): { readonly errors: Error[]; readonl
 }
 
 async function openFaulty(directory: string, more: Partial<EngineOptions> = {}): Promise<CheckpointEngine> {
-  return openEngine({ directory, operators: OPERATORS.faulty, ...more });
+  // What ends the thread is not tried again.
+  return openEngine({ directory, operators: OPERATORS.faulty, maxAttempts: 1, ...more });
 }
 
 describe.each(FAULTS)('an operator that obeys %j', (payload, code, cause) => {
@@ -73,7 +74,12 @@ describe.each(FAULTS)('an operator that obeys %j', (payload, code, cause) => {
   });
 
   test('leaves nothing that keeps the process, whether anybody listens or not', async () => {
-    const options = { operators: OPERATORS.faulty.href, directory: await newDirectory(), shards: 2 };
+    const options = {
+      operators: OPERATORS.faulty.href,
+      directory: await newDirectory(),
+      shards: 2,
+      maxAttempts: 1,
+    };
     const { end } = startProgram(new URL('./programs/fault.ts', import.meta.url), { options, payload });
     expect(await end).toMatchObject({ code: 0, signal: null, reports: [{ code }], stderr: '' });
   });
@@ -85,7 +91,7 @@ test('an operator that exhausts the heap of its thread ends the engine, not the 
   retry: 3,
 }, async () => {
   const directory = await newDirectory();
-  const options = { operators: OPERATORS.faulty.href, directory, shards: 2 };
+  const options = { operators: OPERATORS.faulty.href, directory, shards: 2, maxAttempts: 1 };
   const url = new URL('./programs/fault.ts', import.meta.url);
   const argument = { options, payload: 'exhaust the heap' };
   const { end } = startProgram(url, argument, undefined, ['--max-old-space-size=64']);

@@ -58,6 +58,7 @@ describe('defaults', () => {
       allowUnclaimedState: false,
       maxStreams: 1_000_000,
       maxSources: 4_096,
+      maxAttempts: 3,
       operatorTimeoutMs: 60_000,
       storeTimeoutMs: 120_000,
       startTimeoutMs: 120_000,

@@ -6,6 +6,7 @@ import { WORD } from '../../src/memory/layout.ts';
 const TIMEOUT_MS = 1_000;
 
 class FakeShard {
+  readonly isReady = true;
   readonly values = new Map<number, number>();
   readonly words = { get: (word: number) => this.values.get(word) ?? 0 };
 

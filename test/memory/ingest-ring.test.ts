@@ -264,7 +264,7 @@ for (const [name, start] of STARTS) {
             Math.max(16, (random.magnitude(CAPACITY / 2) + 7) & ~7),
           );
           const before = pair.writer.usedBytes;
-          const hasRoom = pair.writer.hasRoomFor(sizes);
+          const hasRoom = pair.writer.hasRoom(pair.writer.neededFor(sizes));
           expect(pair.writer.usedBytes).toBe(before);
           const written = sizes.filter((bytes) => pair.write(bytes));
           waiting.push(...written);

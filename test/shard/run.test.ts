@@ -1,5 +1,7 @@
 /** A shard's whole life on its thread, here on this one: it ends with an outcome, never with an exception. */
+
 import { describe, expect, test } from 'vitest';
+import { firstHandover } from '../../src/engine/handover.ts';
 import { ControlWords } from '../../src/memory/doorbells.ts';
 import { EngineMemory } from '../../src/memory/engine-memory.ts';
 import { COMPLETION, completionRing, ENTRY, EntryConsumer } from '../../src/memory/entry-rings.ts';
@@ -7,13 +9,6 @@ import { WORD } from '../../src/memory/layout.ts';
 import { runShard } from '../../src/shard/run.ts';
 import type { ShardOutcome } from '../../src/shard/task.ts';
 import { arenaOf } from '../support/shard-harness.ts';
-
-const NOTHING = {
-  names: [],
-  addresses: new Uint32Array(0),
-  bytes: new Uint32Array(0),
-  isTransient: false,
-};
 
 function moduleOf(source: string): string {
   return `data:text/javascript,${encodeURIComponent(source)}`;
@@ -31,7 +26,7 @@ async function life(operators: string): Promise<{ outcome: ShardOutcome; isReady
     operators,
     policy: {},
     allowUnclaimedState: false,
-    restored: NOTHING,
+    handover: firstHandover([], false),
   });
   const at = new EntryConsumer(memory, completionRing(arena)).peek();
   return { outcome, isReady: at !== 0 && memory.u32[at + ENTRY.kind] === COMPLETION.ready };

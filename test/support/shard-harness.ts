@@ -4,6 +4,7 @@
  */
 import type { CheckpointPolicy } from '../../src/checkpoint/schedule.ts';
 import type { Clock } from '../../src/clock.ts';
+import { firstHandover } from '../../src/engine/handover.ts';
 import { ControlWords } from '../../src/memory/doorbells.ts';
 import { EngineMemory } from '../../src/memory/engine-memory.ts';
 import {
@@ -19,7 +20,7 @@ import { type ArenaLayout, heapRegion, planArenas, WORD, type Word } from '../..
 import { SlabAllocator } from '../../src/memory/slab-allocator.ts';
 import type { OperatorFactory } from '../../src/shard/operator.ts';
 import { Shard } from '../../src/shard/shard.ts';
-import type { RestoredStreams } from '../../src/shard/task.ts';
+import type { Handover } from '../../src/shard/task.ts';
 
 export class FakeClock implements Clock {
   ms = 1_000;
@@ -81,6 +82,7 @@ export type Completion =
       readonly lastOffset: bigint;
       readonly openLow: bigint | undefined;
     }
+  | { readonly kind: 'cover'; readonly stream: string; readonly address: number; readonly bytes: number }
   | { readonly kind: 'checkpointed'; readonly request: number }
   | { readonly kind: 'forgotten'; readonly stream: string };
 
@@ -119,7 +121,6 @@ export class ShardHarness {
   rings = 0;
   readonly #completions: EntryConsumer;
   readonly #returns: EntryProducer;
-  readonly #restored: RestoredStreams;
   /** Numbers of streams that were told to be forgotten; of these, the ones that the shard has answered. */
   readonly #over = new Set<number>();
   readonly #free: number[] = [];
@@ -133,8 +134,8 @@ export class ShardHarness {
     this.ring = new IngestWriter(this.memory, this.arena);
     this.#completions = new EntryConsumer(this.memory, completionRing(this.arena));
     this.#returns = new EntryProducer(this.memory, returnRing(this.arena));
-    this.#restored = placeFrames(this.memory, this.arena, options.restored ?? []);
-    this.streams = [...this.#restored.names];
+    const handover = placeFrames(this.memory, this.arena, options.restored ?? []);
+    this.streams = [...(handover.streams.names as string[])];
     this.shard = new Shard(
       this.memory,
       {
@@ -142,7 +143,7 @@ export class ShardHarness {
         generation: options.generation ?? 7n,
         policy: options.policy ?? {},
         allowUnclaimedState: options.allowUnclaimedState ?? false,
-        restored: this.#restored,
+        handover,
       },
       {
         factory: options.factory,
@@ -169,7 +170,7 @@ export class ShardHarness {
   }
 
   start(): void {
-    this.shard.start(this.#restored);
+    this.shard.start();
   }
 
   push(event: Pushed): void {
@@ -330,6 +331,13 @@ export class ShardHarness {
           frame: this.memory.u8.slice(address, address + bytes),
         };
       }
+      case COMPLETION.cover:
+        return {
+          kind: 'cover',
+          stream: nameOf(this.streams, index),
+          address: u32[at + ENTRY.address] as number,
+          bytes: u32[at + ENTRY.bytes] as number,
+        };
       case COMPLETION.covered:
         return {
           kind: 'covered',
@@ -372,24 +380,15 @@ export function arenaOf(memoryBytes: number, ringBytes: number): ArenaLayout {
   return arena;
 }
 
-function placeFrames(
-  memory: EngineMemory,
-  arena: ArenaLayout,
-  frames: readonly RestoredFrame[],
-): RestoredStreams {
+function placeFrames(memory: EngineMemory, arena: ArenaLayout, frames: readonly RestoredFrame[]): Handover {
   const allocator = new SlabAllocator(heapRegion(arena, memory.buffer));
-  const addresses = frames.map(({ frame }) => {
+  const placed = frames.map(({ stream, frame }) => {
     const address = allocator.allocate(frame.length);
     if (address === 0) throw new Error('the restored frames of the test do not fit');
     memory.u8.set(frame, address);
-    return address;
+    return { stream: { name: stream }, address, bytes: frame.length };
   });
-  return {
-    names: frames.map(({ stream }) => stream),
-    addresses: Uint32Array.from(addresses),
-    bytes: Uint32Array.from(frames, ({ frame }) => frame.length),
-    isTransient: false,
-  };
+  return firstHandover(placed, false);
 }
 
 function nameOf(names: readonly string[], index: number | undefined): string {

@@ -24,6 +24,23 @@ export function copy(to: usize, from: usize, length: usize): void {
   memory.copy(to, from, length);
 }
 
+/**
+ * Keeps `bytes` bytes at `image`, 16-byte aligned, behind the 32 bytes at `undo` that say what they are: image, bytes,
+ * stream, position. As many bytes again as fill up 16 are read and written.
+ */
+export function keep(undo: usize, image: usize, bytes: u32, stream: u32, position: f64): void {
+  const end = image + bytes;
+  let to = undo + 32;
+  for (let from = image; from < end; from += 16) {
+    v128.store(to, v128.load(from));
+    to += 16;
+  }
+  store<u32>(undo, <u32>image);
+  store<u32>(undo, bytes, 4);
+  store<u32>(undo, stream, 8);
+  store<f64>(undo, position, 16);
+}
+
 /** Stores the XXH64 of `length` bytes at `start` as a u64 at `out`. */
 export function checksum(out: usize, start: usize, length: usize): void {
   store<u64>(out, xxh64(start, length));

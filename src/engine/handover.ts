@@ -1,0 +1,260 @@
+/**
+ * What a shard's thread begins with: the streams that a store had, or what the thread before it left. The main thread
+ * puts it together while no thread of the shard runs, so nothing but itself writes to the shard's arena meanwhile.
+ */
+import { TidemarkError } from '../error.ts';
+import type { EngineMemory } from '../memory/engine-memory.ts';
+import { ImageDirectory } from '../memory/image-directory.ts';
+import { AT, FLAG, RECORD, recordsBetween } from '../memory/ingest-ring.ts';
+import { heapRegion } from '../memory/layout.ts';
+import { SlabAllocator } from '../memory/slab-allocator.ts';
+import type { Handover } from '../shard/task.ts';
+import type { CentralStore } from '../store/central-store.ts';
+import type { CheckpointStore } from '../store/contract.ts';
+import type { StoredFrame } from '../store/stored-frame.ts';
+import type { SourceProgress } from './frontiers.ts';
+import type { RoutedStream, Router } from './router.ts';
+import type { ShardHandle } from './shard-handle.ts';
+
+/** Checkpoints that are asked of the store at once. */
+const READS_MAX = 16;
+
+/** A checkpoint that lies in the heap of a shard for its stream to be restored from, and is nobody's. */
+interface PlacedFrame {
+  readonly address: number;
+  readonly bytes: number;
+}
+
+export interface LeftBehindPorts {
+  readonly memory: EngineMemory;
+  readonly router: Router;
+  readonly central: CentralStore;
+  readonly store: CheckpointStore | undefined;
+}
+
+/** Streams restored from a store, in the order of their numbers. */
+export function firstHandover(
+  frames: readonly (PlacedFrame & { readonly stream: { readonly name: string } })[],
+  isTransient: boolean,
+): Handover {
+  const count = frames.length;
+  return {
+    streams: {
+      names: frames.map((frame) => frame.stream.name),
+      addresses: Uint32Array.from(frames, (frame) => frame.address),
+      bytes: Uint32Array.from(frames, (frame) => frame.bytes),
+      isTransient: new Uint8Array(count).fill(isTransient ? 1 : 0),
+      readTo: new Float64Array(count),
+      seen: new Float64Array(count),
+      uncovered: new Float64Array(count),
+      checkpointCounts: new Float64Array(count),
+    },
+    sources: { names: [], read: new Float64Array(0), lows: [] },
+    ring: { from: 0, through: 0, doneTo: 0, checkpointsDone: 0, applied: 0, dropped: 0, countedTo: 0 },
+    otherFrames: { addresses: new Uint32Array(0), bytes: new Uint32Array(0) },
+  };
+}
+
+/**
+ * What the thread of `shard` left, which is gone. Checkpoints that are only in the store are read from there; so many
+ * events will be replayed.
+ * @throws ERR_TIDEMARK_MEMORY_FULL, and what the store throws
+ */
+export async function leftBehind(
+  shard: ShardHandle,
+  ports: LeftBehindPorts,
+): Promise<{ handover: Handover; replayed: number }> {
+  const directory = new ImageDirectory(ports.memory, shard.arena);
+  const under = shard.currentPosition;
+  if (under !== undefined) directory.undo(under);
+  // Behind what it was to read again, the thread may not have come.
+  shard.doneTo = Math.max(shard.doneTo, shard.readPosition ?? 0);
+  for (const { index, begunAt } of directory.images()) {
+    // The stream was forgotten, and its number may be another one's since.
+    const stream = ports.router.streamsOn(shard.index)[index];
+    if (stream === undefined || begunAt < stream.definedAt) directory.remove(index);
+  }
+  const placed = await placeMissing(shard, directory, ports);
+  // From here on nothing is awaited: what the main thread does later reaches the shard through its rings.
+  shard.takeOver();
+  return assemble(shard, directory, placed, ports);
+}
+
+/** Streams on which the ring of a shard has something to say. */
+function* definedOn(shard: ShardHandle, router: Router): Generator<RoutedStream> {
+  for (const stream of router.streamsOn(shard.index)) if (stream?.isDefined === true) yield stream;
+}
+
+function newestFrame(stream: RoutedStream): StoredFrame | undefined {
+  return stream.cover ?? stream.newest;
+}
+
+async function placeMissing(
+  shard: ShardHandle,
+  directory: ImageDirectory,
+  ports: LeftBehindPorts,
+): Promise<Map<RoutedStream, PlacedFrame>> {
+  const { memory, router, central, store } = ports;
+  const placed = new Map<RoutedStream, PlacedFrame>();
+  const missing = [...definedOn(shard, router)].filter(
+    (stream) =>
+      directory.get(stream.index) === undefined &&
+      newestFrame(stream) === undefined &&
+      (stream.isRestored || stream.checkpointed !== undefined),
+  );
+  if (store === undefined || missing.length === 0) return placed;
+  const live = [...framesOf(shard, router, central), ...directory.blocks()];
+  const allocator = SlabAllocator.rebuild(heapRegion(shard.arena, memory.buffer), live);
+  const place = async (stream: RoutedStream): Promise<void> => {
+    const view = await store.read(stream.name);
+    if (view === undefined) {
+      throw new TidemarkError('ERR_TIDEMARK_STORE_FAILED', `the store has lost stream '${stream.name}'`);
+    }
+    const { bytes } = view;
+    const address = allocator.allocate(bytes.length);
+    if (address === 0) throw memoryFull(stream, bytes.length);
+    memory.copyIn(bytes, address);
+    placed.set(stream, { address, bytes: bytes.length });
+  };
+  const queue = missing.values();
+  const readers = Array.from({ length: READS_MAX }, async () => {
+    for (const stream of queue) await place(stream);
+  });
+  await Promise.all(readers);
+  return placed;
+}
+
+function memoryFull(stream: RoutedStream, bytes: number): TidemarkError {
+  return new TidemarkError(
+    'ERR_TIDEMARK_MEMORY_FULL',
+    `no room for the newest checkpoint of stream '${stream.name}' (${bytes} bytes) when its shard begins again; raise memory.bytes or use fewer streams`,
+  );
+}
+
+function* framesOf(shard: ShardHandle, router: Router, central: CentralStore): Generator<StoredFrame> {
+  for (const stream of router.streamsOn(shard.index)) {
+    if (stream === undefined) continue;
+    yield* stream.frames;
+    if (stream.cover !== undefined) yield stream.cover;
+  }
+  yield* central.leaving(shard.index);
+}
+
+function assemble(
+  shard: ShardHandle,
+  directory: ImageDirectory,
+  placed: ReadonlyMap<RoutedStream, PlacedFrame>,
+  { memory, router, central }: LeftBehindPorts,
+): { handover: Handover; replayed: number } {
+  const count = router.streamsOn(shard.index).length;
+  const names = new Array<string | undefined>(count).fill(undefined);
+  const addresses = new Uint32Array(count);
+  const bytes = new Uint32Array(count);
+  const isTransient = new Uint8Array(count);
+  const readTo = new Float64Array(count);
+  const seen = new Float64Array(count);
+  const uncovered = new Float64Array(count);
+  const checkpointCounts = new Float64Array(count);
+  const restoredFrom = new Set<StoredFrame>();
+  for (const stream of definedOn(shard, router)) {
+    const { index, framed, checkpointed } = stream;
+    names[index] = stream.name;
+    seen[index] = stream.pushed;
+    checkpointCounts[index] = checkpointed?.count ?? 0;
+    if (directory.get(index) !== undefined) {
+      readTo[index] = shard.doneTo;
+      continue;
+    }
+    readTo[index] = framed?.position ?? stream.definedAt;
+    const frame = newestFrame(stream);
+    const source = frame ?? placed.get(stream);
+    if (source === undefined) continue;
+    addresses[index] = source.address;
+    bytes[index] = source.bytes;
+    if (frame === undefined) isTransient[index] = 1;
+    else restoredFrom.add(frame);
+    if (stream.cover !== undefined && framed !== undefined)
+      uncovered[index] = Math.max(1, framed.seen - (checkpointed?.seen ?? 0));
+  }
+  const { sources, replayed } = readAgain(shard, { memory, router, readTo, seen });
+  const others = [...framesOf(shard, router, central)].filter((frame) => !restoredFrom.has(frame));
+  return {
+    replayed,
+    handover: {
+      streams: { names, addresses, bytes, isTransient, readTo, seen, uncovered, checkpointCounts },
+      sources,
+      ring: {
+        from: shard.ring.released,
+        through: shard.ring.written,
+        doneTo: shard.doneTo,
+        checkpointsDone: shard.checkpointsDone,
+        applied: shard.counted('applied'),
+        dropped: shard.counted('dropped'),
+        countedTo: shard.counted('counted'),
+      },
+      otherFrames: {
+        addresses: Uint32Array.from(others, (frame) => frame.address),
+        bytes: Uint32Array.from(others, (frame) => frame.bytes),
+      },
+    },
+  };
+}
+
+/**
+ * Walks what the ring keeps. What of a stream is still to be read is taken from `seen`, which has all that was pushed;
+ * likewise of the sources. Counts the events that were read and will be again.
+ */
+function readAgain(
+  shard: ShardHandle,
+  {
+    memory,
+    router,
+    readTo,
+    seen,
+  }: {
+    memory: EngineMemory;
+    router: Router;
+    readTo: Float64Array;
+    seen: Float64Array;
+  },
+): { sources: Handover['sources']; replayed: number } {
+  const { u32, u64 } = memory;
+  const reachedTo = shard.readPosition ?? shard.ring.written;
+  const unread = new Map<number, { events: number; low: bigint }>();
+  let replayed = 0;
+  const range = { from: shard.ring.released, through: shard.ring.written };
+  for (const { address, position } of recordsBetween(memory, shard.arena, range)) {
+    const word = address >>> 2;
+    const kind = u32[word + AT.kind / 4] as number;
+    if ((kind & 0xffff) !== RECORD.event) continue;
+    const index = u32[word + AT.index / 4] as number;
+    if (position >= (readTo[index] ?? 0)) {
+      seen[index] = (seen[index] as number) - 1;
+      if (position < reachedTo) replayed++;
+    }
+    if (((kind >>> 16) & FLAG.source) === 0) continue;
+    const number = u32[word + AT.source / 4] as number;
+    const source = unread.get(number);
+    if (source === undefined)
+      unread.set(number, { events: 1, low: u64[(address + AT.offset) / 8] as bigint });
+    else source.events++;
+  }
+  return { sources: handSources(shard.index, router, unread), replayed };
+}
+
+function handSources(
+  shard: number,
+  router: Router,
+  unread: ReadonlyMap<number, { events: number; low: bigint }>,
+): Handover['sources'] {
+  const all: SourceProgress[] = [...router.sources()];
+  const names = all.map((source) => (source.isDefinedOn[shard] === true ? source.name : undefined));
+  // Before the sources are told: what held frontiers back until now does so for the streams that are handed over.
+  const lows = all.map((source) => source.lowOn(shard));
+  const read = Float64Array.from(all, (source) => {
+    const { events, low } = unread.get(source.index) ?? { events: 0, low: 0n };
+    source.onTakeOver(shard, events, low);
+    return source.pushedTo(shard) - events;
+  });
+  return { names, read, lows };
+}

@@ -1,0 +1,91 @@
+/**
+ * What a shard begins with: streams of a store, or what the thread before it left. A stream whose image outlived that
+ * thread goes on as it was; others are restored from their frames, and what came after these is read from the ring again.
+ *
+ * Which events of a stream are in no checkpoint yet is known by their number only. Where there are some, all of the
+ * stream's offsets count as that far back as those of the thread before it were: frontiers may be too low, never too high.
+ */
+import type { ImageDirectory } from '../memory/image-directory.ts';
+import type { ShardHeap } from './shard-heap.ts';
+import type { ShardStream } from './stream.ts';
+import type { StreamTable } from './stream-table.ts';
+import type { HandedSources, HandedStreams, Handover } from './task.ts';
+import type { Triggers } from './triggers.ts';
+
+export interface TakeOverPorts {
+  readonly table: StreamTable;
+  readonly heap: ShardHeap;
+  readonly directory: ImageDirectory;
+  readonly triggers: Triggers;
+  readonly now: number;
+  /** Event count of a stream, from its image. */
+  readonly countOf: (stream: ShardStream) => number;
+}
+
+/** @throws as `StreamTable.restoreStream` and `adoptStream` */
+export function takeOver({ streams, sources }: Handover, ports: TakeOverPorts): void {
+  const { table, heap } = ports;
+  for (const [index, name] of sources.names.entries()) {
+    if (name === undefined) continue;
+    table.defineSource(index, name).readEvents = sources.read[index] as number;
+  }
+  const transient: ShardStream[] = [];
+  for (const [index, name] of streams.names.entries()) {
+    if (name === undefined) continue;
+    const stream = table.defineStream(index, name);
+    stream.seen = streams.seen[index] as number;
+    stream.readTo = streams.readTo[index] as number;
+    // These give their frames' memory back as they go, so that those for which there must be room without come first.
+    if (streams.isTransient[index] === 1) transient.push(stream);
+    else bringBack(stream, streams, sources, ports);
+  }
+  for (const stream of transient) bringBack(stream, streams, sources, ports);
+  heap.takeReturns();
+}
+
+function bringBack(
+  stream: ShardStream,
+  streams: HandedStreams,
+  sources: HandedSources,
+  { table, heap, directory, triggers, now, countOf }: TakeOverPorts,
+): void {
+  const { index } = stream;
+  const address = streams.addresses[index] as number;
+  const bytes = streams.bytes[index] as number;
+  const image = directory.get(index);
+  let uncovered = 0;
+  if (image !== undefined) {
+    table.adoptStream(stream, image);
+    const checkpointCount = streams.checkpointCounts[index] as number;
+    const count = countOf(stream);
+    // Modulo 2^32, as what the image knows is.
+    uncovered = checkpointCount > 0 ? count - checkpointCount : (count - image.restoredCount) % 2 ** 32;
+  } else if (address !== 0) {
+    table.restoreStream(stream, { address, bytes, readTo: stream.readTo });
+    uncovered = streams.uncovered[index] as number;
+  }
+  if (streams.isTransient[index] === 1) heap.free(address, bytes);
+  if (uncovered <= 0) return;
+  triggers.reopen(stream, uncovered, now);
+  for (const position of stream.positions) {
+    const low = sources.lows[position.source.index];
+    if (low === undefined) continue;
+    position.isOpen = true;
+    position.lowLow = Number(low & 0xffff_ffffn);
+    position.lowHigh = Number(low >> 32n);
+    position.source.lows.append(position.lowLink);
+  }
+}
+
+/** What is taken of the heap before the shard begins. */
+export function* liveBlocks(
+  { streams, otherFrames }: Handover,
+  directory: ImageDirectory,
+): Generator<{ address: number; bytes: number }> {
+  for (const { addresses, bytes } of [streams, otherFrames]) {
+    for (const [index, address] of addresses.entries()) {
+      if (address !== 0) yield { address, bytes: bytes[index] as number };
+    }
+  }
+  yield* directory.blocks();
+}
