@@ -14,7 +14,8 @@ export class TargetMemory {
   constructor(memory: WebAssembly.Memory | SharedArrayBuffer) {
     const buffer = memory instanceof SharedArrayBuffer ? memory : memory.buffer;
     this.u8 = new Uint8Array(buffer);
-    this.u32 = new Uint32Array(buffer, 0, buffer.byteLength >>> 2);
+    // Not by a shift: 4 GiB are more than its 32 bits.
+    this.u32 = new Uint32Array(buffer, 0, Math.floor(buffer.byteLength / 4));
     this.kernel = memory instanceof SharedArrayBuffer ? undefined : new Kernel(memory);
   }
 }
