@@ -133,10 +133,12 @@ export class Ingest {
    */
   failLate(reason: () => TidemarkError, before: number): void {
     const waiting = this.#queue.slice(this.#first);
-    const [head] = waiting;
-    if (head === undefined || head.since > before || this.#fullShard?.memoryRequest === undefined) return;
-    const isKept = ({ events, request, since }: QueuedPush): boolean =>
-      events.length === 0 && (since > before || request?.kind === RECORD.forgetStream);
+    const isForget = ({ request }: QueuedPush): boolean => request?.kind === RECORD.forgetStream;
+    // A request to forget may have stayed from an earlier time: those behind it wait anew.
+    const first = waiting.find((push) => !isForget(push));
+    if (first === undefined || first.since > before || this.#fullShard?.memoryRequest === undefined) return;
+    const isKept = (push: QueuedPush): boolean =>
+      push.events.length === 0 && (push.since > before || isForget(push));
     this.#queue = waiting.filter(isKept);
     this.#first = 0;
     for (const push of waiting) {

@@ -147,3 +147,24 @@ test('other requests stay unless they have waited as long', async () => {
   await behind;
   expect(records?.filter(({ kind }) => kind === 'checkpoint')).toHaveLength(1);
 });
+
+test('who comes later waits anew, also behind a request to forget that finds no room', async () => {
+  const bench = blocked();
+  const long = NAMES.map((name) => name.padEnd(400, '.')).find((name) => shardOf(name, 2) === 0)!;
+  const pushes = [bench.push([at(long, 5)])];
+  const forgotten = bench.forget(bench.router.stream(long)!);
+  bench.ingest.failLate(reason, 0);
+  vi.advanceTimersByTime(100);
+  pushes.push(bench.push([at(B, 5)]));
+  vi.advanceTimersByTime(100);
+  pushes.push(bench.push([at(B, 6)]));
+  bench.ingest.failLate(reason, 99);
+  expect(bench.ingest.isWaiting).toBe(true);
+  bench.ingest.failLate(reason, 100);
+  expect(await outcomes(pushes)).toEqual([0, 0, 0]);
+  pushes.push(bench.push([at(B, 5)]));
+  bench.ingest.failLate(reason, 199);
+  bench.drain();
+  await forgotten;
+  expect(await outcomes(pushes)).toEqual([0, 0, 0, 'accepted']);
+});
