@@ -1,8 +1,12 @@
 /** A store on its writer that copies its checkpoints while it is opened. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { MessageChannel } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import type { FoundCheckpoint, RestoreTarget } from '../../src/store/contract.ts';
+import { LogStoreClient } from '../../src/store/log/log-store-client.ts';
+import { nodePorts } from '../../src/store/log/node-ports.ts';
+import { serveStore } from '../../src/store/log/writer-server.ts';
 import { frameOf } from './support/frames.ts';
 import { sharedMemory, writersInTests } from './support/store-writer.ts';
 
@@ -119,6 +123,21 @@ describe('a store that restores while it is opened', () => {
     await writer.stop();
     const next = start(writers.directory, memory, { lockWaitMs: 0 });
     expect((await next.client.open()).generation).toBe(2n);
+  });
+
+  test('and is closed meanwhile leaves the directory as it is to whoever has its lock next', async () => {
+    const { port1, port2 } = new MessageChannel();
+    const options = { diskBytes: 2 ** 24, perStream: 3 };
+    const service = { port: port2, memory, directory: writers.directory, options, ports: nodePorts };
+    const served = serveStore(service);
+    const client = new LogStoreClient({ port: port1, memory });
+    const closed: Promise<void>[] = [];
+    // There is nothing to copy, so what opens it comes right behind.
+    const target = { begin: () => void closed.push(client.close()), place: () => 0 };
+    await expect(client.openInto(target)).rejects.toMatchObject({ code: 'ERR_TIDEMARK_CLOSED' });
+    await Promise.all([...closed, served]);
+    const next = start(writers.directory, memory, { lockWaitMs: 0 });
+    expect((await next.client.open()).generation).toBe(1n);
   });
 
   test('rejects while another has the directory, and opens when it is free', async () => {

@@ -151,6 +151,8 @@ export class FoundLog {
   }
 
   private attempt<T>(work: () => T): T {
+    // Its lock is somebody else's by now, and its files are closed.
+    if (this.isOver) throw new TidemarkError('ERR_TIDEMARK_CLOSED', 'the directory was given up');
     return withSystemErrors(this.opening.directory, () => {
       try {
         return work();

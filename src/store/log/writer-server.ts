@@ -97,6 +97,8 @@ class WriterServer {
         at += group.length;
       } else {
         this.answer(request);
+        // Whatever has come behind it is from somebody who did not know: nothing may be found or opened any more.
+        if (request.type === 'close') return;
         at += 1;
       }
     }
