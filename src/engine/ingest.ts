@@ -141,9 +141,10 @@ export class Ingest {
       push.events.length === 0 && (push.since > before || isForget(push));
     this.#queue = waiting.filter(isKept);
     this.#first = 0;
+    const named = new Set(this.#queue.flatMap(({ request }) => request?.stream ?? []));
     for (const push of waiting) {
       if (isKept(push)) continue;
-      withdraw(push, this.#ports.router);
+      withdraw(push, this.#ports.router, named);
       const error = reason();
       if (push.events.length > 0) error.accepted = push.next;
       push.reject(error);

@@ -54,11 +54,20 @@ export function announce(push: QueuedPush, router: Router): void {
   }
 }
 
-/** The opposite, of a push that will not be accepted any further. No later one may wait. */
-export function withdraw({ events, streams, next }: QueuedPush, router: Router): void {
+/**
+ * The opposite, of a push that will not be accepted any further. No later one may wait, but for requests about the
+ * streams in `named`.
+ */
+export function withdraw(
+  { events, streams, next }: QueuedPush,
+  router: Router,
+  named: ReadonlySet<RoutedStream>,
+): void {
   for (let at = next; at < events.length; at++) {
     const { source, offset } = events[at] as Event;
-    streams[at]?.withdrawEvents();
+    const stream = streams[at] as RoutedStream;
+    stream.withdrawEvents();
+    if (!named.has(stream)) router.removeUnused(stream);
     if (source !== undefined && offset !== undefined) router.source(source)?.onWithdrawn(offset);
   }
 }

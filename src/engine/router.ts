@@ -127,6 +127,13 @@ export class Router {
     (this.#freeNumbers[shard] as number[]).push(index);
   }
 
+  /** Takes a stream away again of which no shard has heard, unless it is detached. */
+  removeUnused(stream: RoutedStream): void {
+    if (stream.hasEvents || stream.isDefined || this.#streams.get(stream.name) !== stream) return;
+    this.detach(stream);
+    this.release(stream);
+  }
+
   streams(): IterableIterator<RoutedStream> {
     return this.#streams.values();
   }

@@ -95,6 +95,28 @@ test('of a source that had no event they leave none', async () => {
   expect([file(bench).firstOffset, file(bench).lastOffset]).toEqual([undefined, undefined]);
 });
 
+test('of streams that had no event they leave none, but of those that a request still names', async () => {
+  const bench = blocked();
+  const { streamCount } = bench.router;
+  // Not even the definitions of their names fit.
+  const names = NAMES.map((name) => name.padEnd(400, '.')).filter((name) => shardOf(name, 2) === 0);
+  const [over, named, ...others] = names as [string, string, ...string[]];
+  const pushes = [bench.push(names.map((name, n) => at(name, n)))];
+  const forgotten = bench.forget(bench.router.stream(over)!);
+  vi.advanceTimersByTime(100);
+  const checkpointed = bench.requestCheckpoint(bench.router.stream(named)!, new Map());
+  bench.ingest.failLate(reason, 0);
+  expect(bench.router.streamCount).toBe(streamCount + 1);
+  expect(bench.router.stream(named)).toBeDefined();
+  // Whoever comes next has numbers of their own.
+  for (const name of others) pushes.push(bench.push([at(name, 0)]));
+  const [records] = bench.drain();
+  await Promise.all([forgotten, checkpointed]);
+  expect(await outcomes(pushes)).toEqual([0, ...others.map(() => 'accepted')]);
+  const defined = records?.flatMap((record) => (record.kind === 'stream' ? [record.index] : []));
+  expect(new Set(defined).size).toBe(defined?.length);
+});
+
 test('a shard that is only slow rejects nobody', async () => {
   const bench = new IngestBench();
   while (bench.ingest.tryAccept({ stream: A, payload: 'fill' }, false));
