@@ -24,6 +24,8 @@ export type CompactionStep = 'moved' | 'idle' | 'stuck';
 
 const STEP_FRAMES_MAX = 1024;
 const STAGING_BYTES = 2 ** 20;
+/** More, which only a huge frame needs, is not kept. */
+const STAGING_BYTES_MAX = 2 ** 23;
 /** Up to so many streams, to look for what lives in a segment takes a few milliseconds. */
 const INDEXED_STREAMS_MAX = 65_536;
 
@@ -95,7 +97,11 @@ export class Compactor {
     if (this.cursor?.lap !== victim.lap) this.cursor = this.cursorOf(victim);
     const { cursor } = this;
     const carry = this.collect(victim, cursor, { newestOnly, bytesMax });
-    if (carry.frames.length > 0) return this.carry(cursor, carry);
+    if (carry.frames.length > 0) {
+      const step = this.carry(cursor, carry);
+      if (this.staging.length > STAGING_BYTES_MAX) this.staging = new Uint8Array(0);
+      return step;
+    }
     cursor.next += carry.taken;
     this.giveUpUnreadable(victim);
     return writer.neededTailLap > victim.lap ? this.declareTail() : 'moved';
