@@ -44,6 +44,7 @@ export function firstHandover(
       addresses: Uint32Array.from(frames, (frame) => frame.address),
       bytes: Uint32Array.from(frames, (frame) => frame.bytes),
       isTransient: new Uint8Array(count).fill(isTransient ? 1 : 0),
+      definedAt: new Float64Array(count),
       readTo: new Float64Array(count),
       seen: new Float64Array(count),
       uncovered: new Float64Array(count),
@@ -151,6 +152,7 @@ function assemble(
   const addresses = new Uint32Array(count);
   const bytes = new Uint32Array(count);
   const isTransient = new Uint8Array(count);
+  const definedAt = new Float64Array(count);
   const readTo = new Float64Array(count);
   const seen = new Float64Array(count);
   const uncovered = new Float64Array(count);
@@ -159,6 +161,7 @@ function assemble(
   for (const stream of definedOn(shard, router)) {
     const { index, framed, checkpointed } = stream;
     names[index] = stream.name;
+    definedAt[index] = stream.definedAt;
     seen[index] = stream.pushed;
     checkpointCounts[index] = checkpointed?.count ?? 0;
     if (directory.get(index) !== undefined) {
@@ -181,7 +184,7 @@ function assemble(
   return {
     replayed,
     handover: {
-      streams: { names, addresses, bytes, isTransient, readTo, seen, uncovered, checkpointCounts },
+      streams: { names, addresses, bytes, isTransient, definedAt, readTo, seen, uncovered, checkpointCounts },
       sources,
       ring: {
         from: shard.ring.released,

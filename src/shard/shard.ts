@@ -220,8 +220,9 @@ export class Shard {
   }
 
   /**
-   * A record that the thread before this one may have read. Definitions were handed over; of a stream's records those
-   * are for it that its state does not know yet. Requests to checkpoint a stream may have been answered, or not.
+   * A record that the thread before this one may have read. Definitions were handed over; of a stream's events those
+   * are for it that its state does not know yet. Requests to checkpoint a stream may have been answered, or not; one to
+   * forget it was not, or it would not have been handed over.
    */
   #replayRecord({ address, position }: RecordPlace): void {
     const { u32 } = this.#memory;
@@ -232,7 +233,7 @@ export class Shard {
     const stream = this.#table.streams[u32[word + AT.index / 4] as number];
     const counts = this.#counts;
     const { applied, dropped } = counts;
-    if (stream !== undefined && (position >= stream.readTo || kind === RECORD.checkpointStream)) {
+    if (stream !== undefined && position >= (kind === RECORD.event ? stream.readTo : stream.definedAt)) {
       this.#processRecord(address);
     } else if (kind === RECORD.event) {
       const flags = (u32[word + 1] as number) >>> 16;

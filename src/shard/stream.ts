@@ -48,7 +48,9 @@ export class ShardStream implements CheckpointFacts {
 
   /** Position of its first record that is in no frame, while it is in the replay window. */
   uncoveredFrom = 0;
-  /** Records before this position of the ring are in its state: those are not for it when they are read again. */
+  /** Position of the ring behind its definition. */
+  definedAt = 0;
+  /** Events before this position of the ring are in its state: those are not for it when they are read again. */
   readTo = 0;
 
   readonly operators: HostedOperators;

@@ -34,6 +34,7 @@ export function takeOver({ streams, sources }: Handover, ports: TakeOverPorts): 
     if (name === undefined) continue;
     const stream = table.defineStream(index, name);
     stream.seen = streams.seen[index] as number;
+    stream.definedAt = streams.definedAt[index] as number;
     stream.readTo = streams.readTo[index] as number;
     // These give their frames' memory back as they go, so that those for which there must be room without come first.
     if (streams.isTransient[index] === 1) transient.push(stream);

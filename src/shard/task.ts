@@ -15,7 +15,9 @@ export interface HandedStreams {
   readonly bytes: Uint32Array;
   /** 1: the shard frees the frame once the stream is restored; else it stays, and main returns it. */
   readonly isTransient: Uint8Array;
-  /** Position of the ring up to which the stream's records have been read, as far as its state knows. */
+  /** Position of the ring behind the definition of the stream: what is before it was of another one by the number. */
+  readonly definedAt: Float64Array;
+  /** Position of the ring up to which the stream's events have been read, as far as its state knows. */
   readonly readTo: Float64Array;
   /** Its events read up to there in this life of the engine. */
   readonly seen: Float64Array;

@@ -6,21 +6,11 @@
  * written in turn) is not among them: golden-operations has the order of those writes.
  */
 
-export interface Edit {
-  readonly file: string;
-  /** Must be in the file, once. */
-  readonly text: string;
-  readonly with: string;
-}
-
-export interface Mutant {
-  readonly name: string;
-  readonly edits: readonly Edit[];
-}
+import type { Mutant } from '../support/mutant.ts';
 
 const LOG = 'src/store/log';
 
-export const MUTANTS: readonly Mutant[] = [
+export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: 'a commit is not synced',
     edits: [

@@ -1,6 +1,6 @@
 /**
- * `npm run mutants` shows that the crash tests can fail: each mutant of the log is made in a copy of the tree, and the
- * tests on the simulated disk are run there. Ends with 1 when one survives, or when its text is not in the sources.
+ * `npm run mutants` shows that the tests of crashes can fail: each mutant of the log or the engine is made in a copy of the
+ * tree, and the tests on the simulated disk, or the simulation of deaths, are run there. Ends with 1 when one survives, or when its text is not in the sources.
  * `npm run mutants -- WORD` runs those with the word in their name.
  */
 import { spawnSync } from 'node:child_process';
@@ -8,15 +8,24 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Edit, MUTANTS } from './mutants.ts';
+import { ENGINE_MUTANTS } from './sim/engine-mutants.ts';
+import { LOG_MUTANTS } from './store/log-mutants.ts';
+import type { Edit } from './support/mutant.ts';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const COPIED = ['src', 'test', 'workers', 'package.json', 'tsconfig.json', 'vitest.config.ts'];
 /** Of the tests that kill a mutant. */
 const SHOWN = 3;
 /** Not the golden lists of operations: what fails is to be the promise, not the recording. */
-const TESTS = ['crash-points', 'crash-model', 'stale-laps', 'torn-commit', 'removal'];
+const LOG_TESTS = ['crash-points', 'crash-model', 'stale-laps', 'torn-commit', 'removal'].map(
+  (name) => `test/store/${name}.test.ts`,
+);
+const ENGINE_TESTS = ['test/sim/deaths.test.ts', 'test/engine/supervisor.test.ts'];
 
+const MUTANTS = [
+  ...LOG_MUTANTS.map((mutant) => ({ ...mutant, tests: LOG_TESTS })),
+  ...ENGINE_MUTANTS.map((mutant) => ({ ...mutant, tests: ENGINE_TESTS })),
+];
 const chosen = MUTANTS.filter(({ name }) => name.includes(process.argv[2] ?? ''));
 if (chosen.length === 0) throw new Error(`no mutant has ${process.argv[2]} in its name`);
 const tree = fs.mkdtempSync(join(os.tmpdir(), 'tidemark-mutants-'));
@@ -24,10 +33,11 @@ try {
   for (const path of COPIED) fs.cpSync(join(ROOT, path), join(tree, path), { recursive: true });
   fs.symlinkSync(join(ROOT, 'node_modules'), join(tree, 'node_modules'));
   // Tests that fail for the sources as they are would kill every mutant.
-  if (failedTests().length > 0) throw new Error('the tests fail without a mutation');
-  const survivors = chosen.filter(({ name, edits }) => {
+  if (failedTests([...LOG_TESTS, ...ENGINE_TESTS]).length > 0)
+    throw new Error('the tests fail without a mutation');
+  const survivors = chosen.filter(({ name, edits, tests }) => {
     const undo = edits.map(apply);
-    const failed = failedTests();
+    const failed = failedTests(tests);
     for (const restore of undo.reverse()) restore();
     console.log(failed.length > 0 ? `killed by ${failed.length} tests: ${name}` : `SURVIVED: ${name}`);
     for (const test of failed.slice(0, SHOWN)) console.log(`    ${test}`);
@@ -53,11 +63,10 @@ function apply({ file, text, with: replacement }: Edit): () => void {
 }
 
 /** Names of tests that fail in the copy. */
-function failedTests(): string[] {
+function failedTests(files: readonly string[]): string[] {
   const report = join(tree, 'report.json');
   fs.rmSync(report, { force: true });
   const vitest = join(tree, 'node_modules/vitest/vitest.mjs');
-  const files = TESTS.map((name) => `test/store/${name}.test.ts`);
   const argv = [vitest, 'run', '--root', tree, '--reporter=json', `--outputFile=${report}`, ...files];
   spawnSync(process.execPath, argv, { cwd: tree, stdio: 'ignore' });
   const { testResults } = JSON.parse(fs.readFileSync(report, 'utf8')) as {

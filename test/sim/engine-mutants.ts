@@ -1,0 +1,68 @@
+/**
+ * Mutations of the engine, each of which takes away one thing that makes an event count once whatever dies. A simulation
+ * of deaths, or the test of the supervisor, must fail for each of them. Run by `npm run mutants`.
+ */
+import type { Mutant } from '../support/mutant.ts';
+
+export const ENGINE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'duplicates are not dropped',
+    edits: [
+      {
+        file: 'src/shard/duplicates.ts',
+        text: '  if (stream.image === 0) return false;',
+        with: '  if (stream.image >= 0) return false;',
+      },
+    ],
+  },
+  {
+    name: 'a frontier does not mind what the shards have not covered',
+    edits: [
+      {
+        file: 'src/engine/frontiers.ts',
+        text: '      if (low !== undefined) least = lesser(least, low);',
+        with: '',
+      },
+    ],
+  },
+  {
+    name: 'the ring does not keep what is in no frame',
+    edits: [
+      {
+        file: 'src/shard/shard.ts',
+        text: 'this.#ring.release(this.#window.from(this.#ring.position));',
+        with: 'this.#ring.release();',
+      },
+    ],
+  },
+  {
+    name: 'an event that was under way is not undone',
+    edits: [
+      {
+        file: 'src/engine/handover.ts',
+        text: '  if (under !== undefined) directory.undo(under);',
+        with: '',
+      },
+    ],
+  },
+  {
+    name: 'what a stream has read already is read again',
+    edits: [
+      {
+        file: 'src/engine/handover.ts',
+        text: '      readTo[index] = shard.doneTo;',
+        with: '      readTo[index] = shard.ring.released;',
+      },
+    ],
+  },
+  {
+    name: 'another thread takes over before the one before it is gone',
+    edits: [
+      {
+        file: 'src/engine/supervisor.ts',
+        text: '      await shard.endThread();',
+        with: '      void shard.endThread();',
+      },
+    ],
+  },
+];

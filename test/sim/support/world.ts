@@ -1,0 +1,330 @@
+/**
+ * An engine without threads: its rings, shards, central store and handovers run in one thread, one step after the other
+ * as a seed says. Shards die at any call of an operator, or between two turns; what is durable is kept by name, and
+ * what may be there at any time is known by a plain list of the events of each stream.
+ */
+import { viewFrame } from '../../../src/codec/view.ts';
+import { CompletionReader } from '../../../src/engine/completion-reader.ts';
+import type { Event } from '../../../src/engine/event.ts';
+import { computeFrontiers } from '../../../src/engine/frontiers.ts';
+import { firstHandover, leftBehind } from '../../../src/engine/handover.ts';
+import { Ingest } from '../../../src/engine/ingest.ts';
+import { serveMemory } from '../../../src/engine/memory-service.ts';
+import { type RoutedStream, Router } from '../../../src/engine/router.ts';
+import { ShardHandle } from '../../../src/engine/shard-handle.ts';
+import { ControlWords } from '../../../src/memory/doorbells.ts';
+import { EngineMemory } from '../../../src/memory/engine-memory.ts';
+import { planArenas, WORD } from '../../../src/memory/layout.ts';
+import { Shard } from '../../../src/shard/shard.ts';
+import type { Handover } from '../../../src/shard/task.ts';
+import { CentralStore } from '../../../src/store/central-store.ts';
+import type { CheckpointStore } from '../../../src/store/contract.ts';
+import type { Random } from '../../support/random.ts';
+import { FakeClock } from '../../support/shard-harness.ts';
+import { type Folded, type Fuse, folded, operatorsFor, readFolded } from './operators.ts';
+
+const SHARDS = 2;
+const NAMES = ['slot', 'large', 'heap', 'mixed'].flatMap((kind) => [0, 1, 2].map((i) => `${kind}-${i}`));
+const SOURCES = ['a', 'b', undefined] as const;
+
+/** An event that was accepted, as the model has it. */
+interface Accepted {
+  readonly number: number;
+  readonly source: string | undefined;
+  readonly offset: number;
+}
+
+export class World {
+  restarts = 0;
+  replayed = 0;
+  covers = 0;
+  readonly #random: Random;
+  readonly #memory: EngineMemory;
+  readonly #router = new Router(SHARDS);
+  readonly #handles: readonly ShardHandle[];
+  readonly #central: CentralStore;
+  readonly #ingest: Ingest;
+  readonly #completions: CompletionReader;
+  readonly #clock = new FakeClock();
+  readonly #fuse: Fuse = { left: Number.POSITIVE_INFINITY };
+  readonly #policy: { everyEvents: number; minPauseMs?: number };
+  /** Undefined: it is dead. */
+  readonly #shards: (Shard | undefined)[];
+  readonly #events = new Map<RoutedStream, Accepted[]>();
+  /** The newest durable checkpoint of a stream: its frame, and how many events are in it. */
+  readonly #durable = new Map<RoutedStream, { bytes: Uint8Array; count: number }>();
+  readonly #store: CheckpointStore;
+  #deferred: (() => void)[] = [];
+  #number = 0;
+  readonly #offsets = new Map<string, number>();
+  #request = 0;
+
+  constructor(random: Random) {
+    this.#random = random;
+    const memoryBytes = 2 ** 22;
+    this.#memory = EngineMemory.reserve(memoryBytes);
+    const ringBytes = random.pick([2 ** 12, 2 ** 13, 2 ** 15]);
+    const arenas = planArenas({ memoryBytes, shards: SHARDS, ringBytes, heapBytesMin: 1 }) ?? [];
+    this.#handles = arenas.map((arena, index) => new ShardHandle(this.#memory, arena, index));
+    this.#policy = {
+      everyEvents: random.pick([1, 7, 40, 1_000]),
+      ...(random.chance(0.3) ? { minPauseMs: 50 } : {}),
+    };
+    this.#central = new CentralStore({
+      shards: SHARDS,
+      perStream: random.between(1, 3),
+      isDurable: true,
+      release: (frame) => this.#handles[frame.stream.shard]?.returnFrame(frame.address, frame.bytes),
+    });
+    this.#ingest = new Ingest({
+      memory: this.#memory,
+      router: this.#router,
+      shards: this.#handles,
+      onFull: (shard, bytes) => this.#handles[shard]?.words.set(WORD.spaceWanted, bytes),
+      defer: (callback) => void this.#deferred.push(callback),
+    });
+    this.#completions = new CompletionReader(this.#memory, {
+      router: this.#router,
+      shards: SHARDS,
+      sink: {
+        onReady: (shard) => {
+          shard.isReady = true;
+        },
+        onStored: (frame) => this.#central.add(frame),
+        onCover: (frame) => {
+          this.covers++;
+          this.#central.addCover(frame);
+        },
+        onCovered: () => undefined,
+        onForgotten: (stream, lows) => this.#central.forget(stream, lows),
+        onCheckpointed: (shard, request) => {
+          shard.checkpointsDone = request;
+        },
+      },
+    });
+    const read = (name: string): Promise<unknown> =>
+      Promise.resolve([...this.#durable].find(([stream]) => stream.name === name)?.[1].bytes).then(
+        (bytes) => bytes && viewFrame(bytes),
+      );
+    this.#store = { read } as unknown as CheckpointStore;
+    this.#shards = this.#handles.map((handle) => this.#begin(handle, firstHandover([], false)));
+  }
+
+  /** One random thing happens. */
+  async act(): Promise<void> {
+    const random = this.#random;
+    const shard = random.below(SHARDS);
+    this.#clock.ms += random.below(5);
+    const draw = random.below(100);
+    if (draw < 35) for (let i = random.magnitude(40); i > 0; i--) this.#push();
+    else if (draw < 65) this.#step(shard);
+    else if (draw < 78) this.#drain(shard, random.magnitude(50));
+    else if (draw < 88) this.#commit();
+    else if (draw < 91) this.#fuse.left = random.magnitude(200);
+    else if (draw < 93) this.#shards[shard] = undefined;
+    else if (draw < 95) this.#requestCheckpoint();
+    else if (draw < 96) this.#forget();
+    else await this.#restart(shard);
+  }
+
+  /** Lets all be processed, checkpointed and durable, and compares it with the model. */
+  async settle(): Promise<void> {
+    this.#fuse.left = Number.POSITIVE_INFINITY;
+    for (let shard = 0; shard < SHARDS; shard++) await this.#restart(shard);
+    while (this.#ingest.isWaiting) this.#turn();
+    this.#requestCheckpoint();
+    while (this.#handles.some(({ checkpointsDone }) => checkpointsDone !== this.#request)) this.#turn();
+    while (!this.#central.isIdle) this.#commit();
+    for (const stream of this.#router.streams()) this.#compare(stream);
+  }
+
+  #turn(): void {
+    for (let shard = 0; shard < SHARDS; shard++) {
+      this.#step(shard);
+      this.#drain(shard, Number.POSITIVE_INFINITY);
+    }
+    this.#commit();
+  }
+
+  /** Forgets all streams; nothing may be left of them in the heaps but directories. Call it after `settle`. */
+  async expectNothingLeaks(pageBytes: number): Promise<void> {
+    for (const stream of this.#router.streams()) {
+      // One that has had no room for its first event is known to no shard.
+      if (stream.isDefined) this.#forget(stream);
+    }
+    await this.settle();
+    for (const [shard, handle] of this.#handles.entries()) {
+      this.#drain(shard, Number.POSITIVE_INFINITY);
+      this.#step(shard);
+      const used = handle.words.get(WORD.heapUsed);
+      if (used > 2 * pageBytes || used % pageBytes !== 0)
+        throw new Error(`${used} bytes are left on shard ${shard}`);
+    }
+  }
+
+  #begin(handle: ShardHandle, handover: Handover): Shard | undefined {
+    const words = new ControlWords(this.#memory, handle.arena);
+    const shard = new Shard(
+      new EngineMemory(this.#memory.memory, handle.arena.control),
+      { arena: handle.arena, generation: 1n, policy: this.#policy, allowUnclaimedState: false, handover },
+      {
+        clock: this.#clock,
+        words,
+        // A shard that waits: the main thread has its turn.
+        bell: { sleep: () => this.#serve(handle.index), ringMain: () => undefined },
+        factory: (stream) => operatorsFor(stream, this.#fuse),
+      },
+    );
+    return this.#survives(() => shard.start()) ? shard : undefined;
+  }
+
+  /** False if the shard has died of it. */
+  #survives(run: () => void): boolean {
+    try {
+      run();
+      return true;
+    } catch (error) {
+      if (this.#fuse.left > 0) throw error;
+      this.#fuse.left = Number.POSITIVE_INFINITY;
+      return false;
+    }
+  }
+
+  #step(shard: number): void {
+    const alive = this.#shards[shard];
+    if (alive !== undefined && !this.#survives(() => alive.step())) this.#shards[shard] = undefined;
+    for (const callback of this.#deferred.splice(0)) callback();
+    if (this.#ingest.isWaiting) this.#ingest.resume();
+    if (!this.#ingest.isWaiting) for (const { words } of this.#handles) words.set(WORD.spaceWanted, 0);
+  }
+
+  #serve(shard: number): void {
+    this.#drain(shard, Number.POSITIVE_INFINITY);
+    this.#commit();
+    for (const handle of this.#handles) serveMemory(handle, this.#central);
+  }
+
+  #drain(shard: number, most: number): void {
+    const handle = this.#handles[shard] as ShardHandle;
+    this.#completions.drain(handle, most);
+    serveMemory(handle, this.#central);
+  }
+
+  async #restart(shard: number): Promise<void> {
+    const handle = this.#handles[shard] as ShardHandle;
+    // Nothing of the one before is done any more, as after its thread's exit.
+    this.#shards[shard] = undefined;
+    while (this.#shards[shard] === undefined) {
+      this.#drain(shard, Number.POSITIVE_INFINITY);
+      this.#completions.takeOver(handle);
+      const { handover, replayed } = await leftBehind(handle, {
+        memory: this.#memory,
+        router: this.#router,
+        central: this.#central,
+        store: this.#store,
+      });
+      this.restarts++;
+      this.replayed += replayed;
+      this.#shards[shard] = this.#begin(handle, handover);
+    }
+  }
+
+  #push(): void {
+    const random = this.#random;
+    const name = random.pick(NAMES);
+    const source = random.pick(SOURCES);
+    const number = ++this.#number;
+    const last = source === undefined ? 0 : (this.#offsets.get(source) ?? 0);
+    // A stream with sequences of its own may have several events of a record.
+    const hasSequences = name.endsWith('0');
+    const offset = last + (hasSequences && random.chance(0.2) ? 0 : random.between(1, 3));
+    const payload = `${number}`.padEnd(random.pick([8, 8, 60, 500]));
+    const event: Event = {
+      stream: name,
+      payload,
+      ...(hasSequences ? { sequence: number } : {}),
+      ...(source === undefined ? {} : { source, offset }),
+    };
+    if (!this.#ingest.tryAccept(event, random.chance(0.02))) return;
+    if (source !== undefined) this.#offsets.set(source, offset);
+    const stream = this.#router.stream(name) as RoutedStream;
+    const events = this.#events.get(stream) ?? [];
+    events.push({ number, source, offset });
+    this.#events.set(stream, events);
+    // The same once more is a duplicate.
+    if (hasSequences && random.chance(0.05))
+      this.#ingest.tryAccept({ stream: name, payload, sequence: number }, false);
+  }
+
+  #requestCheckpoint(): void {
+    this.#request++;
+    for (const handle of this.#handles) handle.requestCheckpoint(this.#request);
+  }
+
+  #forget(stream = this.#router.stream(this.#random.pick(NAMES))): void {
+    if (stream?.hasEvents !== true) return;
+    this.#router.detach(stream);
+    this.#ingest.requestForget(stream, () => new Error('refused')).catch(() => undefined);
+  }
+
+  #commit(): void {
+    const central = this.#central;
+    if (central.hasForgotten && (central.isForgottenNext || this.#random.chance(0.5))) {
+      const streams = central.takeForgotten(64);
+      for (const stream of streams) {
+        this.#durable.delete(stream as RoutedStream);
+        this.#events.delete(stream as RoutedStream);
+      }
+      central.settleForgotten(streams);
+      return;
+    }
+    const { frames } = central.takeBatch({ frames: this.#random.between(1, 20), bytes: 2 ** 30 });
+    const frontiers = computeFrontiers(this.#router.sources(), central.waitingLows());
+    for (const { stream, address, bytes } of frames) {
+      const copy = this.#memory.u8.slice(address, address + bytes);
+      const count = Number(viewFrame(copy).eventCount);
+      this.#durable.set(stream as RoutedStream, { bytes: copy, count });
+    }
+    central.settle(frames);
+    this.#expectCovered(frontiers);
+  }
+
+  /** Every event before the frontier of its source is in a durable checkpoint. */
+  #expectCovered(frontiers: ReadonlyMap<string, bigint>): void {
+    for (const [stream, events] of this.#events) {
+      for (const { source, offset } of events.slice(this.#durable.get(stream)?.count ?? 0)) {
+        if (source === undefined || BigInt(offset) >= (frontiers.get(source) ?? 0n)) continue;
+        throw new Error(
+          `the frontier of '${source}' is ${frontiers.get(source)}, but offset ${offset} of '${stream.name}' is not durable`,
+        );
+      }
+    }
+  }
+
+  #compare(stream: RoutedStream): void {
+    const events = this.#events.get(stream) ?? [];
+    if (events.length === 0) return;
+    const durable = this.#durable.get(stream);
+    if (durable === undefined) throw new Error(`nothing of '${stream.name}' is durable`);
+    const expected: Folded = events.reduce((state, { number }) => folded(state, number), {
+      count: 0,
+      hash: 0,
+    });
+    const view = viewFrame(durable.bytes);
+    if (Number(view.eventCount) !== expected.count)
+      throw new Error(`'${stream.name}' has counted ${view.eventCount} events, not ${expected.count}`);
+    for (const [operator, bytes] of view.operators()) {
+      const state = readFolded(bytes);
+      if (state.count !== expected.count || state.hash !== expected.hash)
+        throw new Error(
+          `operator '${operator}' of '${stream.name}' has ${JSON.stringify(state)}, not ${JSON.stringify(expected)}`,
+        );
+    }
+    if (
+      stream.framed !== undefined &&
+      stream.checkpointed !== undefined &&
+      stream.framed.seen > stream.pushed
+    )
+      throw new Error(`'${stream.name}' has seen more than was pushed`);
+  }
+}
