@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'ERR_TIDEMARK_MEMORY_FULL'
   | 'ERR_TIDEMARK_STORE_FULL'
   | 'ERR_TIDEMARK_STORE_FAILED'
+  | 'ERR_TIDEMARK_NOT_DURABLE'
   | 'ERR_TIDEMARK_FENCED'
   | 'ERR_TIDEMARK_DIRECTORY_LOCKED'
   | 'ERR_TIDEMARK_NOT_A_STORE'
@@ -37,12 +38,20 @@ export interface TidemarkErrorOptions {
   readonly retryable?: boolean;
 }
 
+/** A stream of which accepted events are not durable, and how many: they are its last ones. */
+export interface NotDurable {
+  readonly stream: string;
+  readonly events: number;
+}
+
 export class TidemarkError extends Error {
   override readonly name = 'TidemarkError';
   readonly code: ErrorCode;
   readonly retryable: boolean;
   /** On a rejected `push` of an array: how many of its events were accepted. */
   declare accepted?: number;
+  /** On a rejected `close`: all streams with accepted events that are in no durable checkpoint. */
+  declare notDurable?: readonly NotDurable[];
 
   constructor(code: ErrorCode, message: string, options: TidemarkErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });

@@ -18,6 +18,8 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   ERR_TIDEMARK_STORE_FULL:
     'forget streams that are over or free the disk; or raise retain.diskBytes and open again',
   ERR_TIDEMARK_STORE_FAILED: 'see the cause (space, permissions, device), then open again',
+  ERR_TIDEMARK_NOT_DURABLE:
+    'push again what its notDurable lists, or read the source again; or give close more time',
   ERR_TIDEMARK_FENCED: 'another engine has taken over this store; stop this one',
   ERR_TIDEMARK_DIRECTORY_LOCKED: 'stop the other process that uses the directory, or use another directory',
   ERR_TIDEMARK_NOT_A_STORE: 'name a directory that tidemark made, or an empty one to begin with',

@@ -35,6 +35,7 @@ export class EngineState {
             cause: failure.cause ?? failure,
           });
     if (accepted !== undefined) error.accepted = accepted;
+    if (failure?.notDurable !== undefined) error.notDurable = failure.notDurable;
     return error;
   }
 }

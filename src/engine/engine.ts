@@ -17,6 +17,7 @@ import { CentralStore } from '../store/central-store.ts';
 import type { StoredFrame } from '../store/stored-frame.ts';
 import { type BatchLimits, checkBatch, checkSingle } from './batch-checks.ts';
 import { CheckpointRequests } from './checkpoint-requests.ts';
+import { type CloseOptions, closedLate, closedWhileFull, closeWithin, release } from './closing.ts';
 import { CommitPipeline, type CommitPorts } from './commit-pipeline.ts';
 import { CompletionReader } from './completion-reader.ts';
 import { withDeadline } from './deadline.ts';
@@ -25,7 +26,7 @@ import { EngineState } from './engine-state.ts';
 import type { Event, PushOptions } from './event.ts';
 import { checkPushOptions } from './event-checks.ts';
 import { Forgets } from './forgets.ts';
-import { closedWhileFull, FullStore, isStoreFull } from './full-store.ts';
+import { FullStore, isStoreFull } from './full-store.ts';
 import { Ingest } from './ingest.ts';
 import { MainLoop } from './main-loop.ts';
 import { type EngineEvents, type EngineMetrics, emitSafely, sumMetrics } from './metrics.ts';
@@ -277,13 +278,21 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   }
 
   /**
-   * Accepts what is being pushed, takes final checkpoints, makes them durable and ends the threads.
-   * @throws ERR_TIDEMARK_STORE_FULL, after `storeFullTimeoutMs`, naming streams that are not durable; what the engine
-   * failed with; both once everything is released
+   * Accepts what is being pushed, takes final checkpoints, makes them durable and ends the threads. With `deadlineMs`,
+   * what is not durable by then is given up. Later calls get the same outcome, and may bring it nearer by a deadline.
+   * @throws ERR_TIDEMARK_NOT_DURABLE at the deadline, and ERR_TIDEMARK_STORE_FULL after `storeFullTimeoutMs`, whose
+   * `notDurable` lists the streams; what the engine failed with; all once everything is released.
+   * ERR_TIDEMARK_INVALID_ARGUMENT, with nothing closed
    */
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
+  close(options?: CloseOptions): Promise<void> {
+    const begin = (): Promise<void> => {
+      this.#closed ??= this.#close();
+      return this.#closed;
+    };
+    return closeWithin(options, begin, (ms) => {
+      // What is being released has all been made durable.
+      if (this.#released === undefined) this.#fail(closedLate(ms, this.#router.streams()));
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -329,19 +338,15 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
 
   /** Ends threads and store; orderly or at once. */
   #release(isOrderly: boolean): Promise<void> {
-    this.#released ??= (async () => {
-      this.#commits?.stop();
-      this.#full.end();
-      await Promise.all(this.#shards.map((shard) => (isOrderly ? shard.stop() : shard.kill())));
-      try {
-        await this.#connection?.store.close();
-      } catch (error) {
-        this.#fail(error);
-      }
-      await this.#connection?.release();
+    this.#commits?.stop();
+    this.#full.end();
+    const { storeTimeoutMs: storeMs } = this.#options;
+    const onError = (error: unknown): void => this.#fail(error);
+    const parts = { shards: this.#shards, connection: this.#connection, storeMs, onError };
+    this.#released ??= release(parts, isOrderly).then(() => {
       this.#loop.stop();
       this.#watchdog?.stop();
-    })();
+    });
     return this.#released;
   }
 
@@ -349,8 +354,6 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     if (!this.#state.fail(error)) return;
     this.#loop.stop();
     this.#watchdog?.stop();
-    this.#commits?.stop();
-    this.#full.end();
     this.#waits.failAll();
     this.#readyWaiter?.reject(this.#state.rejection());
     void this.#release(false);
@@ -387,7 +390,6 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   }
 
   #onReady(shard: ShardHandle): void {
-    shard.isReady = true;
     this.#supervisor.onReady(shard);
     if (this.#shards.every((each) => each.isReady)) this.#readyWaiter?.resolve();
   }

@@ -5,12 +5,9 @@
  */
 import { type Clock, systemClock } from '../clock.ts';
 import { TidemarkError } from '../error.ts';
-import type { RoutedStream } from './router.ts';
 
 /** Looks at who waits this often in the time that they are to wait. */
 const LOOKS = 8;
-/** Streams that an error names. */
-const NAMES_MAX = 5;
 
 export interface FullStorePorts {
   readonly timeoutMs: number;
@@ -67,19 +64,6 @@ export class FullStore {
 /** For want of room that may come later. One for which there can never be room is an error as any other. */
 export function isStoreFull(error: unknown): error is TidemarkError {
   return error instanceof TidemarkError && error.code === 'ERR_TIDEMARK_STORE_FULL' && error.retryable;
-}
-
-/** Why closing did not make everything durable, and of which streams some is not. */
-export function closedWhileFull(cause: TidemarkError, streams: Iterable<RoutedStream>): TidemarkError {
-  const names: string[] = [];
-  for (const { name, pushed, settled } of streams) if (pushed > settled) names.push(`'${name}'`);
-  const more = names.length > NAMES_MAX ? ` and ${names.length - NAMES_MAX} more` : '';
-  const what =
-    names.length === 0
-      ? 'before the frontiers were durable'
-      : `with events that are not durable, of ${names.slice(0, NAMES_MAX).join(', ')}${more}`;
-  const message = `closed ${what}: ${cause.message}`;
-  return new TidemarkError('ERR_TIDEMARK_STORE_FULL', message, { cause });
 }
 
 function waitedTooLong(cause: TidemarkError, ms: number): TidemarkError {

@@ -17,11 +17,8 @@ import { firstHandover } from './handover.ts';
 import { HEAP_BYTES_MIN, invalidArgument, type ResolvedOptions } from './options.ts';
 import { type RoutedStream, Router, shardOf } from './router.ts';
 import { ShardHandle, type ShardParts, type ThreadEnd } from './shard-handle.ts';
-import { connectStore, type StoreConnection } from './store-connection.ts';
+import { ABANDON_MS, closeStore, connectStore, type StoreConnection } from './store-connection.ts';
 import { workerFile } from './worker-files.ts';
-
-/** How long a store that could not be opened is given to close, in milliseconds. */
-const ABANDON_MS = 5_000;
 
 export interface Startup {
   readonly memory: EngineMemory;
@@ -132,8 +129,7 @@ function frameOf(router: Router, checkpoint: PlacedCheckpoint): StoredFrame {
 /** Closes what did not open. The error that was first is the one that tells, so none is thrown here. */
 async function abandon(connection: StoreConnection | undefined): Promise<void> {
   if (connection === undefined) return;
-  const late = (): Error => storeTimedOut(ABANDON_MS);
-  await withDeadline(connection.store.close(), ABANDON_MS, late).catch(() => undefined);
+  await closeStore(connection, ABANDON_MS).catch(() => undefined);
   await connection.release();
 }
 

@@ -5,9 +5,13 @@ import type { EngineMemory } from '../memory/engine-memory.ts';
 import type { RestoringStore } from '../recovery/restore.ts';
 import type { CheckpointStore } from '../store/contract.ts';
 import { LogStoreClient } from '../store/log/log-store-client.ts';
+import { withDeadline } from './deadline.ts';
 import type { ResolvedOptions } from './options.ts';
 import { TaskThread } from './thread.ts';
 import { workerFile } from './worker-files.ts';
+
+/** How long a store is given to close when the engine has not opened or has failed, in milliseconds. */
+export const ABANDON_MS = 1_000;
 
 export interface StoreConnection {
   readonly store: CheckpointStore;
@@ -41,6 +45,17 @@ export function connectStore(options: ResolvedOptions, memory: EngineMemory): St
     (cause: unknown) => client.fail(writerExited(cause)),
   );
   return { store: client, restoring: client, release: () => thread.destroy() };
+}
+
+/** Closes the store, if it answers. @throws ERR_TIDEMARK_STORE_FAILED, and what the store throws */
+export async function closeStore(connection: StoreConnection | undefined, ms: number): Promise<void> {
+  if (connection === undefined) return;
+  const late = (): Error =>
+    new TidemarkError(
+      'ERR_TIDEMARK_STORE_FAILED',
+      `the store was not closed within ${ms} ms; see why it does not answer`,
+    );
+  await withDeadline(Promise.resolve(connection.store.close()), ms, late);
 }
 
 function writerExited(cause: unknown): TidemarkError {

@@ -69,6 +69,7 @@ export class Supervisor {
 
   /** The shard has taken over, and begins to read. */
   onReady(shard: ShardHandle): void {
+    shard.isReady = true;
     this.#readyAt.set(shard, systemClock.now());
     const restart = this.#underWay.get(shard);
     if (restart === undefined) return;

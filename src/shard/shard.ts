@@ -167,9 +167,9 @@ export class Shard {
     this.#keepWithinRing();
     this.#reports.tell(this.#completions);
     if (records > 0) this.#counts.publish(this.#record.end);
-    this.#heap.report();
     this.#completions.flush();
     this.#freeOver();
+    this.#heap.report();
     this.#ring.release(this.#window.from(this.#ring.position));
     // Duplicates let frontiers rise without a frame; while events keep coming, something else will tell.
     const isNews = this.#completions.isNews || (this.#counts.dropped > dropped && !this.#ring.hasMore);

@@ -1,6 +1,7 @@
 /** For how long a full store is waited for, and by whom. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { closedWhileFull, FullStore } from '../../src/engine/full-store.ts';
+import { closedWhileFull } from '../../src/engine/closing.ts';
+import { FullStore } from '../../src/engine/full-store.ts';
 import { RoutedStream } from '../../src/engine/router.ts';
 import { TidemarkError } from '../../src/error.ts';
 
