@@ -1,6 +1,6 @@
 /** Closing an engine that cannot make everything durable: until when it tries, and what it says then. */
 import { type NotDurable, TidemarkError } from '../error.ts';
-import { invalidArgument } from './options.ts';
+import { integer, section } from './options.ts';
 import type { RoutedStream } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
 import { ABANDON_MS, closeStore, type StoreConnection } from './store-connection.ts';
@@ -10,6 +10,7 @@ export interface CloseOptions {
   readonly deadlineMs?: number | undefined;
 }
 
+const KNOWN_CLOSE: ReadonlySet<string> = new Set(['deadlineMs'] satisfies (keyof CloseOptions)[]);
 /** Streams that a message names; the error has all. */
 const NAMES_MAX = 5;
 
@@ -58,19 +59,8 @@ export function closedWhileFull(cause: TidemarkError, streams: Iterable<RoutedSt
 
 /** @throws ERR_TIDEMARK_INVALID_ARGUMENT */
 function checkCloseOptions(options: CloseOptions | undefined): number | undefined {
-  if (options === undefined) return undefined;
-  if (options === null || typeof options !== 'object')
-    throw invalidArgument('close takes an object of options');
-  for (const key of Object.keys(options)) {
-    if (key !== 'deadlineMs') throw invalidArgument(`unknown option ${key} of close; known is deadlineMs`);
-  }
-  const { deadlineMs } = options;
-  if (deadlineMs === undefined) return undefined;
-  if (!Number.isInteger(deadlineMs) || deadlineMs < 0 || deadlineMs > 2 ** 31 - 1)
-    throw invalidArgument(
-      `deadlineMs must be an integer from 0 to ${2 ** 31 - 1}, got ${String(deadlineMs)}`,
-    );
-  return deadlineMs;
+  const { deadlineMs } = section(options, KNOWN_CLOSE, 'close');
+  return deadlineMs === undefined ? undefined : integer('close.deadlineMs', deadlineMs, 0, 2 ** 31 - 1);
 }
 
 function listNotDurable(streams: Iterable<RoutedStream>): NotDurable[] {

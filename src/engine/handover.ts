@@ -8,7 +8,7 @@ import { ImageDirectory } from '../memory/image-directory.ts';
 import { AT, FLAG, RECORD, recordsBetween } from '../memory/ingest-ring.ts';
 import { heapRegion } from '../memory/layout.ts';
 import { SlabAllocator } from '../memory/slab-allocator.ts';
-import type { Handover } from '../shard/task.ts';
+import type { HandedStreams, Handover } from '../shard/task.ts';
 import type { CentralStore } from '../store/central-store.ts';
 import type { CheckpointStore } from '../store/contract.ts';
 import type { StoredFrame } from '../store/stored-frame.ts';
@@ -37,22 +37,33 @@ export function firstHandover(
   frames: readonly (PlacedFrame & { readonly stream: { readonly name: string } })[],
   isTransient: boolean,
 ): Handover {
-  const count = frames.length;
+  const streams = columns(frames.length);
+  for (const [index, { stream, address, bytes }] of frames.entries()) {
+    streams.names[index] = stream.name;
+    streams.addresses[index] = address;
+    streams.bytes[index] = bytes;
+    streams.isTransient[index] = isTransient ? 1 : 0;
+  }
   return {
-    streams: {
-      names: frames.map((frame) => frame.stream.name),
-      addresses: Uint32Array.from(frames, (frame) => frame.address),
-      bytes: Uint32Array.from(frames, (frame) => frame.bytes),
-      isTransient: new Uint8Array(count).fill(isTransient ? 1 : 0),
-      definedAt: new Float64Array(count),
-      readTo: new Float64Array(count),
-      seen: new Float64Array(count),
-      uncovered: new Float64Array(count),
-      checkpointCounts: new Float64Array(count),
-    },
+    streams,
     sources: { names: [], read: new Float64Array(0), lows: [] },
     ring: { from: 0, through: 0, doneTo: 0, checkpointsDone: 0, applied: 0, dropped: 0, countedTo: 0 },
     otherFrames: { addresses: new Uint32Array(0), bytes: new Uint32Array(0) },
+  };
+}
+
+/** For streams of which nothing is known yet. */
+function columns(count: number): HandedStreams & { names: (string | undefined)[] } {
+  return {
+    names: new Array<string | undefined>(count).fill(undefined),
+    addresses: new Uint32Array(count),
+    bytes: new Uint32Array(count),
+    isTransient: new Uint8Array(count),
+    definedAt: new Float64Array(count),
+    readTo: new Float64Array(count),
+    seen: new Float64Array(count),
+    uncovered: new Float64Array(count),
+    checkpointCounts: new Float64Array(count),
   };
 }
 
@@ -145,18 +156,12 @@ function assemble(
   shard: ShardHandle,
   directory: ImageDirectory,
   placed: ReadonlyMap<RoutedStream, PlacedFrame>,
-  { memory, router, central }: LeftBehindPorts,
+  ports: LeftBehindPorts,
 ): { handover: Handover; replayed: number } {
-  const count = router.streamsOn(shard.index).length;
-  const names = new Array<string | undefined>(count).fill(undefined);
-  const addresses = new Uint32Array(count);
-  const bytes = new Uint32Array(count);
-  const isTransient = new Uint8Array(count);
-  const definedAt = new Float64Array(count);
-  const readTo = new Float64Array(count);
-  const seen = new Float64Array(count);
-  const uncovered = new Float64Array(count);
-  const checkpointCounts = new Float64Array(count);
+  const { router, central } = ports;
+  const streams = columns(router.streamsOn(shard.index).length);
+  const { names, addresses, bytes, isTransient, definedAt, readTo, seen, uncovered, checkpointCounts } =
+    streams;
   const restoredFrom = new Set<StoredFrame>();
   for (const stream of definedOn(shard, router)) {
     const { index, framed, checkpointed } = stream;
@@ -179,12 +184,12 @@ function assemble(
     if (stream.cover !== undefined && framed !== undefined)
       uncovered[index] = Math.max(1, framed.seen - (checkpointed?.seen ?? 0));
   }
-  const { sources, replayed } = readAgain(shard, { memory, router, readTo, seen });
+  const { sources, replayed } = readAgain(shard, streams, ports);
   const others = [...framesOf(shard, router, central)].filter((frame) => !restoredFrom.has(frame));
   return {
     replayed,
     handover: {
-      streams: { names, addresses, bytes, isTransient, definedAt, readTo, seen, uncovered, checkpointCounts },
+      streams,
       sources,
       ring: {
         from: shard.ring.released,
@@ -209,17 +214,8 @@ function assemble(
  */
 function readAgain(
   shard: ShardHandle,
-  {
-    memory,
-    router,
-    readTo,
-    seen,
-  }: {
-    memory: EngineMemory;
-    router: Router;
-    readTo: Float64Array;
-    seen: Float64Array;
-  },
+  { readTo, seen }: HandedStreams,
+  { memory, router }: LeftBehindPorts,
 ): { sources: Handover['sources']; replayed: number } {
   const { u32, u64 } = memory;
   const reachedTo = shard.readPosition ?? shard.ring.written;

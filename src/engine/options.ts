@@ -247,7 +247,8 @@ function resolveWorkersUrl(url: URL | undefined): URL | undefined {
   throw invalidArgument(`workersUrl must be a file: URL, got ${show(url)}`);
 }
 
-function section(value: unknown, known: ReadonlySet<string>, name: string): Record<string, unknown> {
+/** @throws ERR_TIDEMARK_INVALID_ARGUMENT */
+export function section(value: unknown, known: ReadonlySet<string>, name: string): Record<string, unknown> {
   if (value === undefined) return {};
   if (value === null || typeof value !== 'object' || Array.isArray(value))
     throw invalidArgument(`${name} must be an object, got ${show(value)}`);
@@ -263,7 +264,8 @@ function refuseUnknown(value: object, known: ReadonlySet<string>, prefix: string
   }
 }
 
-function integer(name: string, value: unknown, least: number, greatest: number): number {
+/** @throws ERR_TIDEMARK_INVALID_ARGUMENT */
+export function integer(name: string, value: unknown, least: number, greatest: number): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > greatest) {
     throw invalidArgument(`${name} must be an integer from ${least} to ${greatest}, got ${show(value)}`);
   }

@@ -12,11 +12,6 @@ import type { Waiting } from './waiting.ts';
 
 const U32 = 2 ** 32;
 
-/** A frame, and the position of the ring up to which it has its stream's records. */
-export interface FrameAt extends Frame {
-  readonly position: number;
-}
-
 export class Completions {
   /** Something was published that main should look at soon. */
   isNews = false;
@@ -48,17 +43,22 @@ export class Completions {
   }
 
   /** A checkpoint, or a cover. All records of the stream before `position` of the ring are in it. */
-  frame(kind: typeof COMPLETION.stored | typeof COMPLETION.cover, stream: ShardStream, frame: FrameAt): void {
+  frame(
+    kind: typeof COMPLETION.stored | typeof COMPLETION.cover,
+    stream: ShardStream,
+    { address, bytes }: Frame,
+    position: number,
+  ): void {
     const at = this.#reserve();
     const image = stream.image >>> 2;
     this.#u32[at + ENTRY.kind] = kind;
     this.#u32[at + ENTRY.index] = stream.index;
     this.#u32[at + ENTRY.sequence] = this.#u32[image] as number;
     this.#u32[at + ENTRY.sequence + 1] = this.#u32[image + 1] as number;
-    this.#u32[at + ENTRY.address] = frame.address;
-    this.#u32[at + ENTRY.bytes] = frame.bytes;
+    this.#u32[at + ENTRY.address] = address;
+    this.#u32[at + ENTRY.bytes] = bytes;
     this.#count(at + ENTRY.seen, stream.seen);
-    this.#count(at + ENTRY.position, frame.position);
+    this.#count(at + ENTRY.position, position);
     this.#u32[at + ENTRY.count] = this.#u32[image + 4] as number;
     this.#u32[at + ENTRY.count + 1] = this.#u32[image + 5] as number;
     this.#stageNews();

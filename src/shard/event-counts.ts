@@ -1,6 +1,6 @@
 /** How many events a shard has applied and dropped, for metrics: those that are read again count once. */
 import type { ControlWords } from '../memory/doorbells.ts';
-import { WORD } from '../memory/layout.ts';
+import { WORD, type Word } from '../memory/layout.ts';
 import type { HandedRing } from './task.ts';
 
 const U32 = 2 ** 32;
@@ -23,11 +23,7 @@ export class EventCounts {
     this.#set(WORD.countedLow, WORD.countedHigh, position);
   }
 
-  #set(
-    low: typeof WORD.appliedLow | typeof WORD.droppedLow | typeof WORD.countedLow,
-    high: typeof WORD.appliedHigh | typeof WORD.droppedHigh | typeof WORD.countedHigh,
-    value: number,
-  ): void {
+  #set(low: Word, high: Word, value: number): void {
     this.#words.set(low, value | 0);
     this.#words.set(high, Math.floor(value / U32));
   }

@@ -98,24 +98,15 @@ export class ShardHeap {
   /** Room for a frame that need not be: 0 rather than waiting, or leaving none for the largest frame. */
   allocateSpare(bytes: number): number {
     this.#largestFrame = Math.max(this.#largestFrame, bytes);
-    const address = this.#allocator.allocate(bytes);
-    if (address === 0 || this.#allocator.fits(this.#largestFrame)) return address;
-    this.#allocator.free(address, bytes);
-    return 0;
+    return this.#allocateBeside(bytes, this.#largestFrame);
   }
 
   /** As `allocateFrame`, for the image of a stream whose frames take about `frameBytes`. */
   allocateImage(bytes: number, frameBytes: number, stream: string): number {
     const reserve = Math.max(this.#largestFrame, frameBytes);
-    const attempt = (): number => {
-      const address = this.#allocator.allocate(bytes);
-      if (address === 0 || this.#allocator.fits(reserve)) return address;
-      this.#allocator.free(address, bytes);
-      return 0;
-    };
     const address = this.#allocate(
       bytes + reserve,
-      attempt,
+      () => this.#allocateBeside(bytes, reserve),
       () => `the state of stream '${stream}' and one checkpoint of it`,
     );
     this.#largestFrame = reserve;
@@ -124,6 +115,14 @@ export class ShardHeap {
 
   free(address: number, bytes: number): void {
     this.#allocator.free(address, bytes);
+  }
+
+  /** 0 also where there would be no room for `reserve` bytes more. */
+  #allocateBeside(bytes: number, reserve: number): number {
+    const address = this.#allocator.allocate(bytes);
+    if (address === 0 || this.#allocator.fits(reserve)) return address;
+    this.#allocator.free(address, bytes);
+    return 0;
   }
 
   #allocate(bytes: number, attempt: () => number, purpose: () => string): number {

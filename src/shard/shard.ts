@@ -141,7 +141,7 @@ export class Shard {
       directory: this.#directory,
       triggers: this.#triggers,
       now: this.#now,
-      countOf: ({ image }) => Number(this.#memory.u64[image / 8 + 2]),
+      memory: this.#memory,
     });
     for (const source of this.#table.sources) if (source !== undefined) this.#reports.touch(source);
     this.#heap.report();
@@ -314,29 +314,31 @@ export class Shard {
   };
 
   #checkpointAt(stream: ShardStream, position: number): void {
-    this.#waiting.beat();
-    const frame = writeFrame(this.#memory, stream, {
-      createdAtMs: this.#clock.wallMs(),
-      allocate: (bytes) => this.#heap.allocateFrame(bytes, stream.name),
-    }) as Frame;
+    const frame = this.#write(stream, (bytes) => this.#heap.allocateFrame(bytes, stream.name)) as Frame;
     this.#tellLows(stream);
-    this.#completions.frame(COMPLETION.stored, stream, { ...frame, position });
-    this.#window.remove(stream);
+    this.#tellFrame(COMPLETION.stored, stream, frame, position);
     this.#triggers.onCheckpoint(stream, this.#now);
   }
 
   /** Puts all that the stream has read before `position` into a frame: a cover, or a checkpoint if there is no room for one. */
   #cover(stream: ShardStream, position: number): void {
+    const frame = this.#write(stream, (bytes) => this.#heap.allocateSpare(bytes));
+    if (frame === undefined) this.#checkpointAt(stream, position);
+    else this.#tellFrame(COMPLETION.cover, stream, frame, position);
+  }
+
+  #write(stream: ShardStream, allocate: (bytes: number) => number): Frame | undefined {
     this.#waiting.beat();
-    const frame = writeFrame(this.#memory, stream, {
-      createdAtMs: this.#clock.wallMs(),
-      allocate: (bytes) => this.#heap.allocateSpare(bytes),
-    });
-    if (frame === undefined) {
-      this.#checkpointAt(stream, position);
-      return;
-    }
-    this.#completions.frame(COMPLETION.cover, stream, { ...frame, position });
+    return writeFrame(this.#memory, stream, { createdAtMs: this.#clock.wallMs(), allocate });
+  }
+
+  #tellFrame(
+    kind: typeof COMPLETION.stored | typeof COMPLETION.cover,
+    stream: ShardStream,
+    frame: Frame,
+    position: number,
+  ): void {
+    this.#completions.frame(kind, stream, frame, position);
     this.#window.remove(stream);
   }
 

@@ -5,6 +5,8 @@
  * Which events of a stream are in no checkpoint yet is known by their number only. Where there are some, all of the
  * stream's offsets count as that far back as those of the thread before it were: frontiers may be too low, never too high.
  */
+import { BODY_EVENT_COUNT } from '../codec/body.ts';
+import type { EngineMemory } from '../memory/engine-memory.ts';
 import type { ImageDirectory } from '../memory/image-directory.ts';
 import type { ShardHeap } from './shard-heap.ts';
 import type { ShardStream } from './stream.ts';
@@ -18,8 +20,7 @@ export interface TakeOverPorts {
   readonly directory: ImageDirectory;
   readonly triggers: Triggers;
   readonly now: number;
-  /** Event count of a stream, from its image. */
-  readonly countOf: (stream: ShardStream) => number;
+  readonly memory: EngineMemory;
 }
 
 /** @throws as `StreamTable.restoreStream` and `adoptStream` */
@@ -48,7 +49,7 @@ function bringBack(
   stream: ShardStream,
   streams: HandedStreams,
   sources: HandedSources,
-  { table, heap, directory, triggers, now, countOf }: TakeOverPorts,
+  { memory, table, heap, directory, triggers, now }: TakeOverPorts,
 ): void {
   const { index } = stream;
   const address = streams.addresses[index] as number;
@@ -58,7 +59,7 @@ function bringBack(
   if (image !== undefined) {
     table.adoptStream(stream, image);
     const checkpointCount = streams.checkpointCounts[index] as number;
-    const count = countOf(stream);
+    const count = Number(memory.u64[(image.image + BODY_EVENT_COUNT) / 8]);
     // Modulo 2^32, as what the image knows is.
     uncovered = checkpointCount > 0 ? count - checkpointCount : (count - image.restoredCount) % 2 ** 32;
   } else if (address !== 0) {

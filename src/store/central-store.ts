@@ -69,8 +69,7 @@ export class CentralStore {
     const previous = stream.newest;
     this.#dropCover(stream);
     stream.frames.push(frame);
-    this.frameCount++;
-    this.frameBytes += frame.bytes;
+    this.#hold(frame);
     if (this.#options.isDurable) this.#enqueue(frame);
     else if (previous !== undefined) this.#makeEvictable(previous, 'superseded');
     this.#retain(stream);
@@ -81,8 +80,7 @@ export class CentralStore {
     this.#dropCover(frame.stream);
     frame.state = 'cover';
     frame.stream.cover = frame;
-    this.frameCount++;
-    this.frameBytes += frame.bytes;
+    this.#hold(frame);
   }
 
   #dropCover(stream: IndexedStream): void {
@@ -95,8 +93,7 @@ export class CentralStore {
   /** A frame that the durable store had: restored into memory. */
   addDurable(frame: StoredFrame): void {
     frame.stream.frames.push(frame);
-    this.frameCount++;
-    this.frameBytes += frame.bytes;
+    this.#hold(frame);
     this.#makeEvictable(frame, 'durable');
   }
 
@@ -359,6 +356,11 @@ export class CentralStore {
     frames.splice(frames.indexOf(frame), 1);
     (this.#evictable[frame.stream.shard] as LinkedList<StoredFrame>).remove(frame.evictableLink);
     this.#release(frame);
+  }
+
+  #hold(frame: StoredFrame): void {
+    this.frameCount++;
+    this.frameBytes += frame.bytes;
   }
 
   #release(frame: StoredFrame): void {

@@ -9,16 +9,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { CheckpointEngine, EngineOptions, Event } from '../../src/index.ts';
+import { type Folded, folded, NOTHING_FOLDED, readFolded } from '../support/folded.ts';
 import { Random } from '../support/random.ts';
 import { newDirectory, openEngine } from './support/engine.ts';
 
 const OPERATORS = new URL('./operators/mortal.ts', import.meta.url);
 const BATCH = 1_000;
-
-interface Expected {
-  count: number;
-  hash: number;
-}
 
 function newMarks(): string {
   const marks = mkdtempSync(join(tmpdir(), 'tidemark-marks-'));
@@ -26,22 +22,17 @@ function newMarks(): string {
   return marks;
 }
 
-function readState(bytes: Uint8Array): Expected {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return { count: view.getUint32(0, true), hash: view.getUint32(4, true) };
-}
-
-async function expectExact(engine: CheckpointEngine, expected: ReadonlyMap<string, Expected>): Promise<void> {
+async function expectExact(engine: CheckpointEngine, expected: ReadonlyMap<string, Folded>): Promise<void> {
   for (const [stream, state] of expected) {
     const checkpoint = await engine.latest(stream);
     expect(checkpoint?.eventCount, stream).toBe(BigInt(state.count));
     for (const [name, bytes] of checkpoint?.operatorStates ?? [])
-      expect(readState(bytes), `${stream}, ${name}`).toEqual(state);
+      expect(readFolded(bytes), `${stream}, ${name}`).toEqual(state);
   }
 }
 
 class Job {
-  readonly expected = new Map<string, Expected>();
+  readonly expected = new Map<string, Folded>();
   readonly random: Random;
   readonly #streams: readonly string[];
   readonly #ways: readonly string[];
@@ -75,8 +66,7 @@ class Job {
     const stream = this.#streams[number % this.#streams.length] as string;
     const way = this.#ways[number % this.#ways.length];
     const payload = this.#deaths.has(number) ? `${number} ${way} ${this.#marks}` : `${number}`;
-    const state = this.expected.get(stream) ?? { count: 0, hash: 0 };
-    this.expected.set(stream, { count: state.count + 1, hash: (Math.imul(state.hash, 31) + number) >>> 0 });
+    this.expected.set(stream, folded(this.expected.get(stream) ?? NOTHING_FOLDED, number));
     const event = { stream, payload, source: 'numbers', offset: number };
     return this.#hasSequences ? { ...event, sequence: number } : event;
   }

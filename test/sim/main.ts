@@ -3,6 +3,7 @@
  * Prints every seed that fails, with the fewest acts after which it does, and ends with 1 then; `--seed` runs one again.
  */
 import { parseArgs } from 'node:util';
+import { secondsOf } from '../support/seconds.ts';
 import { ACTS, fewestActs, runDeaths } from './support/deaths-run.ts';
 
 const { values } = parseArgs({ options: { seconds: { type: 'string' }, seed: { type: 'string' } } });
@@ -11,8 +12,7 @@ if (values.seed !== undefined) {
   await runDeaths(Number(values.seed), ACTS);
   console.log(`seed ${values.seed}: every event counted once`);
 } else {
-  const seconds = Number(values.seconds ?? 60);
-  if (!(seconds > 0)) throw new Error(`--seconds must be a positive number, got ${values.seconds}`);
+  const seconds = secondsOf(values.seconds, 60);
   const until = performance.now() + 1000 * seconds;
   let failures = 0;
   let runs = 0;

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CheckpointEngine, type Event } from '../../src/index.ts';
+import { type Folded, folded, NOTHING_FOLDED, readFolded } from '../support/folded.ts';
 
 export interface LifeOptions {
   readonly directory: string;
@@ -84,21 +85,19 @@ async function live({ directory, marks, streams, eventsPerSecond, diskBytes }: L
 }
 
 async function faultsOf(engine: CheckpointEngine, position: number, streams: number): Promise<string[]> {
-  const expected = new Map<string, { count: number; hash: number }>();
+  const expected = new Map<string, Folded>();
   for (let number = 0; number < position; number++) {
     const stream = streamOf(number, streams);
-    const state = expected.get(stream) ?? { count: 0, hash: 0 };
-    state.count++;
-    state.hash = (Math.imul(state.hash, 31) + number) >>> 0;
-    expected.set(stream, state);
+    expected.set(stream, folded(expected.get(stream) ?? NOTHING_FOLDED, number));
   }
   const faults: string[] = [];
   for (const [stream, { count, hash }] of expected) {
     const checkpoint = await engine.latest(stream);
-    for (const [operator, bytes] of checkpoint?.operatorStates ?? [['none', new Uint8Array(8)] as const]) {
-      const view = new DataView(bytes.buffer, bytes.byteOffset);
-      if (view.getUint32(0, true) !== count || view.getUint32(4, true) !== hash)
-        faults.push(`${stream}, ${operator}: ${view.getUint32(0, true)} events, not ${count}, or not these`);
+    if (checkpoint === undefined) faults.push(`${stream}: nothing is there`);
+    for (const [operator, bytes] of checkpoint?.operatorStates ?? []) {
+      const found = readFolded(bytes);
+      if (found.count !== count || found.hash !== hash)
+        faults.push(`${stream}, ${operator}: ${found.count} events, not ${count}, or not these`);
     }
   }
   return faults;

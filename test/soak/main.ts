@@ -8,14 +8,14 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { secondsOf } from '../support/seconds.ts';
 import type { LifeOptions, LifeReport } from './life.ts';
 
 const LIFE_MS = 20_000;
 const DISK_BYTES = 2 ** 26;
 
 const { values } = parseArgs({ options: { seconds: { type: 'string' } } });
-const seconds = Number(values.seconds ?? 600);
-if (!(seconds > 0)) throw new Error(`--seconds must be a positive number, got ${values.seconds}`);
+const seconds = secondsOf(values.seconds, 600);
 const parent = mkdtempSync(join(tmpdir(), 'tidemark-soak-'));
 const marks = join(parent, 'marks');
 mkdirSync(marks);

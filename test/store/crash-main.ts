@@ -8,6 +8,7 @@ import os from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Random } from '../support/random.ts';
+import { secondsOf } from '../support/seconds.ts';
 import { runCrashSeed } from './support/crash-run.ts';
 import { KilledLives } from './support/killed-lives.ts';
 
@@ -22,8 +23,7 @@ if (values.seed !== undefined) {
   runCrashSeed(Number(values.seed));
   console.log(`seed ${values.seed}: nothing lost`);
 } else {
-  const seconds = Number(values.seconds ?? 60);
-  if (!(seconds > 0)) throw new Error(`--seconds must be a positive number, got ${values.seconds}`);
+  const seconds = secondsOf(values.seconds, 60);
   process.exitCode = (await search(performance.now() + 1000 * seconds)) ? 0 : 1;
 }
 

@@ -19,9 +19,10 @@ import { Shard } from '../../../src/shard/shard.ts';
 import type { Handover } from '../../../src/shard/task.ts';
 import { CentralStore } from '../../../src/store/central-store.ts';
 import type { CheckpointStore } from '../../../src/store/contract.ts';
+import { type Folded, folded, NOTHING_FOLDED, readFolded } from '../../support/folded.ts';
 import type { Random } from '../../support/random.ts';
 import { FakeClock } from '../../support/shard-harness.ts';
-import { type Folded, type Fuse, folded, operatorsFor, readFolded } from './operators.ts';
+import { type Fuse, operatorsFor } from './operators.ts';
 
 const SHARDS = 2;
 const NAMES = ['slot', 'large', 'heap', 'mixed'].flatMap((kind) => [0, 1, 2].map((i) => `${kind}-${i}`));
@@ -306,10 +307,7 @@ export class World {
     if (events.length === 0) return;
     const durable = this.#durable.get(stream);
     if (durable === undefined) throw new Error(`nothing of '${stream.name}' is durable`);
-    const expected: Folded = events.reduce((state, { number }) => folded(state, number), {
-      count: 0,
-      hash: 0,
-    });
+    const expected: Folded = events.reduce((state, { number }) => folded(state, number), NOTHING_FOLDED);
     const view = viewFrame(durable.bytes);
     if (Number(view.eventCount) !== expected.count)
       throw new Error(`'${stream.name}' has counted ${view.eventCount} events, not ${expected.count}`);
