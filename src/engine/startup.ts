@@ -18,6 +18,7 @@ import { HEAP_BYTES_MIN, invalidArgument, type ResolvedOptions } from './options
 import { type RoutedStream, Router, shardOf } from './router.ts';
 import { ShardHandle, type ShardParts, type ThreadEnd } from './shard-handle.ts';
 import { ABANDON_MS, closeStore, connectStore, type StoreConnection } from './store-connection.ts';
+import { openPatiently, storeTimedOut } from './store-opening.ts';
 import { workerFile } from './worker-files.ts';
 
 export interface Startup {
@@ -109,10 +110,11 @@ async function restore(
     };
   }
   const heaps = { memory, arenas, shardOf: (stream: string) => shardOf(stream, arenas.length) };
-  const late = (): Error => storeTimedOut(timeoutMs);
   const { store, restoring } = connection;
-  if (restoring !== undefined) return withDeadline(openRestored(heaps, restoring), timeoutMs, late);
-  const contents = checkContents(await withDeadline(store.open(), timeoutMs, late));
+  if (restoring !== undefined) {
+    return withDeadline(openRestored(heaps, restoring), timeoutMs, () => storeTimedOut(timeoutMs));
+  }
+  const contents = checkContents(await openPatiently(store, timeoutMs));
   return restoreCheckpoints(heaps, contents);
 }
 
@@ -131,13 +133,6 @@ async function abandon(connection: StoreConnection | undefined): Promise<void> {
   if (connection === undefined) return;
   await closeStore(connection, ABANDON_MS).catch(() => undefined);
   await connection.release();
-}
-
-function storeTimedOut(ms: number): TidemarkError {
-  return new TidemarkError(
-    'ERR_TIDEMARK_STORE_FAILED',
-    `the store was not ready within ${ms} ms; see why it does not answer, or raise storeTimeoutMs`,
-  );
 }
 
 /** The shards did not answer in time. */

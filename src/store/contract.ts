@@ -69,7 +69,10 @@ export interface StoreContents {
 }
 
 export interface CheckpointStore {
-  /** @throws ERR_TIDEMARK_DIRECTORY_LOCKED, ERR_TIDEMARK_NOT_A_STORE, ERR_TIDEMARK_STORE_FAILED */
+  /**
+   * If it rejects with an error that is `retryable`, the engine calls it again, for as long as a store may take to open.
+   * @throws ERR_TIDEMARK_DIRECTORY_LOCKED, ERR_TIDEMARK_NOT_A_STORE, ERR_TIDEMARK_STORE_FAILED
+   */
   open(): Promise<StoreContents>;
   /**
    * Durable when it resolves. A checkpoint of the same stream and sequence as another replaces it. Several commits
