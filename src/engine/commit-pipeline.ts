@@ -147,7 +147,7 @@ export class CommitPipeline {
     for (const { reject } of late) reject(reason());
   }
 
-  /** No commit begins any more. */
+  /** No commit begins any more, and nobody is told of one that is under way. */
   stop(): void {
     this.#isStopped = true;
     this.#clearTimers();
@@ -263,6 +263,8 @@ export class CommitPipeline {
 
   #onCommitted(frames: readonly StoredFrame[], through: number, frontiers: Map<string, bigint>): void {
     this.#isBusy = false;
+    // The engine is over, and its store may be another's since, who may have told of more.
+    if (this.#isStopped) return;
     this.#tookMs = this.#ports.clock.now() - this.#begunAt;
     this.commits++;
     const before = this.committed;
