@@ -49,7 +49,7 @@ export interface EngineOptions {
   readonly maxAttempts?: number | undefined;
   /** How long an operator may take for one event, in milliseconds, before its shard's thread is replaced. Default 60,000. */
   readonly operatorTimeoutMs?: number | undefined;
-  /** How long the store may take to open, further attempts included, or to close, in milliseconds. Default 120,000. */
+  /** How long the store may take to open and to copy its checkpoints, or to close, in milliseconds. Default 120,000. */
   readonly storeTimeoutMs?: number | undefined;
   /**
    * How long a full store is waited for, in milliseconds, before pushes, checkpoints, forgetting and closing that wait for

@@ -1,4 +1,5 @@
 /** Everything between the options and running shards: memory, store, restored checkpoints, threads. */
+import { systemClock } from '../clock.ts';
 import { TidemarkError } from '../error.ts';
 import { EngineMemory } from '../memory/engine-memory.ts';
 import { type ArenaLayout, planArenas } from '../memory/layout.ts';
@@ -110,12 +111,14 @@ async function restore(
     };
   }
   const heaps = { memory, arenas, shardOf: (stream: string) => shardOf(stream, arenas.length) };
+  const late = (): Error => storeTimedOut(timeoutMs);
   const { store, restoring } = connection;
-  if (restoring !== undefined) {
-    return withDeadline(openRestored(heaps, restoring), timeoutMs, () => storeTimedOut(timeoutMs));
-  }
+  if (restoring !== undefined) return withDeadline(openRestored(heaps, restoring), timeoutMs, late);
+  const end = systemClock.now() + timeoutMs;
   const contents = checkContents(await openPatiently(store, timeoutMs));
-  return restoreCheckpoints(heaps, contents);
+  // What still copies after that writes to memory that nobody will look at.
+  const leftMs = Math.max(0, end - systemClock.now());
+  return withDeadline(restoreCheckpoints(heaps, contents), leftMs, late);
 }
 
 /** Streams get their numbers on a shard in the order of these calls, which the shard restores them in. */

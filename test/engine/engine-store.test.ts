@@ -1,6 +1,6 @@
 /** A store of the user's own, which takes its time and may fail. */
 import { describe, expect, test } from 'vitest';
-import { type Event, TidemarkError, viewFrame } from '../../src/index.ts';
+import { type Event, type RestorableCheckpoint, TidemarkError, viewFrame } from '../../src/index.ts';
 import {
   expectStates,
   failure,
@@ -251,6 +251,32 @@ describe('a store that cannot be opened', () => {
     expect(error).toMatchObject({ code: 'ERR_TIDEMARK_STORE_FAILED', cause: { message: 'lost on the way' } });
     expect(store.isClosed).toBe(true);
   });
+
+  test.each(['lists', 'copies'])(
+    'because it never %s its checkpoints, when its time is over',
+    async (what) => {
+      const store = new LatchedStore();
+      const { open } = store;
+      const never = new Promise<never>(() => undefined);
+      async function* checkpoints(): AsyncGenerator<RestorableCheckpoint> {
+        if (what === 'lists') await never;
+        yield {
+          stream: 'a',
+          sequence: 1n,
+          generation: 1n,
+          byteLength: 100,
+          fellBack: 0,
+          copyTo: () => never,
+        };
+      }
+      store.open = async () => ({ ...(await open.call(store)), checkpoints: checkpoints() });
+      expect(await openFailure({ store, storeTimeoutMs: 50 })).toMatchObject({
+        code: 'ERR_TIDEMARK_STORE_FAILED',
+        message: expect.stringContaining('raise storeTimeoutMs'),
+      });
+      expect(store.isClosed).toBe(true);
+    },
+  );
 
   test('because what it copies is no frame, is told as damage', async () => {
     const shelf = new Shelf();
