@@ -15,9 +15,10 @@ export {
 export { decodeFrame, type EncodeFrameOptions, encodeFrame } from './codec/frame.ts';
 export { type CheckpointView, viewFrame } from './codec/view.ts';
 export type { CloseOptions } from './engine/closing.ts';
-export { CheckpointEngine } from './engine/engine.ts';
+export { CheckpointEngine, type CheckpointSummary } from './engine/engine.ts';
 export type { Event, PushOptions, U64 } from './engine/event.ts';
 export type { EngineOptions } from './engine/options.ts';
+export type { DeadLetter, QuarantinedStream } from './engine/quarantine.ts';
 export { type ErrorCode, type NotDurable, TidemarkError } from './error.ts';
 export type {
   HeapOperator,

@@ -12,7 +12,9 @@ export async function openTidemark(each: EngineCase, directory: string): Promise
   });
   return {
     push: (batch) => engine.push(batch),
-    finish: () => engine.checkpoint(),
+    finish: async () => {
+      await engine.checkpoint();
+    },
     totals() {
       const { events, checkpoints } = engine.metrics();
       if (events.dropped > 0) throw new Error(`${events.dropped} events were dropped`);
@@ -34,6 +36,8 @@ export async function openTidemark(each: EngineCase, directory: string): Promise
         ...readState(each.plan.kind, bytes),
       };
     },
-    close: () => engine.close(),
+    close: async () => {
+      await engine.close();
+    },
   };
 }

@@ -20,6 +20,11 @@ export const REMEDIES: Readonly<Record<ErrorCode, string>> = {
   ERR_TIDEMARK_STORE_FAILED: 'see the cause (space, permissions, device), then open again',
   ERR_TIDEMARK_NOT_DURABLE:
     'push again what its notDurable lists, or read the source again; or give close more time',
+  ERR_TIDEMARK_QUARANTINED:
+    'correct the operator or the event it names; then engine.retry the stream, or skip the event, or drop',
+  ERR_TIDEMARK_NEEDS_REPLAY:
+    'open again, retry the stream, then read its sources from their positions; or raise quarantineBytes',
+  ERR_TIDEMARK_DEAD_LETTER: 'make onDeadLetter take what it is given, then open again; the event comes again',
   ERR_TIDEMARK_FENCED: 'another engine has taken over this store; stop this one',
   ERR_TIDEMARK_DIRECTORY_LOCKED: 'stop the other process that uses the directory, or use another directory',
   ERR_TIDEMARK_NOT_A_STORE: 'name a directory that tidemark made, or an empty one to begin with',

@@ -152,6 +152,11 @@ export class CheckpointView {
     }
   }
 
+  /** Whether there is any metadata. */
+  get hasMetadata(): boolean {
+    return this.u32(this.versionsAt + 4 * this.operatorCount) > 0;
+  }
+
   metadata(): Map<string, string> {
     const entries = new Map<string, string>();
     const count = this.versionsAt + 4 * this.operatorCount;

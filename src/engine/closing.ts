@@ -18,11 +18,11 @@ const NAMES_MAX = 5;
  * Begins to close, and calls `onLate` if that has not ended by the deadline of `options`. Returns what closing comes to.
  * @throws ERR_TIDEMARK_INVALID_ARGUMENT, and does not begin
  */
-export function closeWithin(
+export function closeWithin<Summary>(
   options: CloseOptions | undefined,
-  begin: () => Promise<void>,
+  begin: () => Promise<Summary>,
   onLate: (ms: number) => void,
-): Promise<void> {
+): Promise<Summary> {
   let ms: number | undefined;
   try {
     ms = checkCloseOptions(options);
@@ -65,8 +65,11 @@ function checkCloseOptions(options: CloseOptions | undefined): number | undefine
 
 function listNotDurable(streams: Iterable<RoutedStream>): NotDurable[] {
   const list: NotDurable[] = [];
-  for (const { name, pushed, settled } of streams)
-    if (pushed > settled) list.push({ stream: name, events: pushed - settled });
+  for (const { aside, name, pushed, settled } of streams) {
+    // What is held out of it is told otherwise.
+    const due = aside?.seen ?? pushed;
+    if (due > settled) list.push({ stream: name, events: due - settled });
+  }
   return list;
 }
 

@@ -2,6 +2,7 @@
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { COMPLETION, ENTRY } from '../memory/entry-rings.ts';
 import { type SourceLow, StoredFrame } from '../store/stored-frame.ts';
+import type { FaultEntry } from './quarantine.ts';
 import type { RoutedStream, Router } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
 
@@ -13,6 +14,7 @@ export interface CompletionSink {
   onCovered(stream: RoutedStream, seen: number): void;
   /** The shard has given up the stream, whose number is free; `lows` are those of its events that are in no frame. */
   onForgotten(stream: RoutedStream, lows: readonly SourceLow[]): void;
+  onFault(shard: ShardHandle, entry: FaultEntry): void;
   onCheckpointed(shard: ShardHandle, request: number): void;
 }
 
@@ -78,6 +80,12 @@ export class CompletionReader {
       case COMPLETION.forgotten:
         this.#onForgotten(shard, index);
         return;
+      case COMPLETION.aside:
+        this.#onFault(shard, at, 'aside');
+        return;
+      case COMPLETION.skipped:
+        this.#onFault(shard, at, 'skipped');
+        return;
       case COMPLETION.checkpointed:
         this.#sink.onCheckpointed(shard, index | 0);
         return;
@@ -114,6 +122,19 @@ export class CompletionReader {
       bytes: u32[at + ENTRY.bytes] as number,
       seen,
       lows,
+    });
+  }
+
+  #onFault(shard: ShardHandle, at: number, kind: FaultEntry['kind']): void {
+    const u32 = this.#u32;
+    this.#sink.onFault(shard, {
+      kind,
+      stream: this.#router.streamAt(shard.index, u32[at + ENTRY.index] as number),
+      seen: this.#count(at + ENTRY.seen),
+      position: this.#count(at + ENTRY.position),
+      isRestored: u32[at + ENTRY.isRestored] === 1,
+      address: u32[at + ENTRY.address] as number,
+      bytes: u32[at + ENTRY.bytes] as number,
     });
   }
 

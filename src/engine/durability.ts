@@ -34,12 +34,15 @@ export class Durability {
     return this.#waiting.size > 0 || this.#barriers.length > 0;
   }
 
-  /** Resolves once the first `pushed` events of the stream in this life are durable. */
-  untilSettled(stream: RoutedStream, pushed: number): Promise<void> {
+  /**
+   * Resolves once the first `pushed` events of the stream in this life are durable. `since` when it has been waited for
+   * counts: for ever, if that is Infinity.
+   */
+  untilSettled(stream: RoutedStream, pushed: number, since = this.#clock.now()): Promise<void> {
     if (stream.settled >= pushed) return Promise.resolve();
     return new Promise((resolve, reject) => {
       stream.waiters ??= [];
-      stream.waiters.push({ pushed, since: this.#clock.now(), resolve, reject });
+      stream.waiters.push({ pushed, since, resolve, reject });
       this.#waiting.add(stream);
     });
   }
@@ -58,6 +61,15 @@ export class Durability {
   /** The stream is forgotten: nothing of it will become durable, and nobody is to wait for that. */
   settleAll(stream: RoutedStream): void {
     this.settle(stream, Number.POSITIVE_INFINITY);
+  }
+
+  /** Events of the stream behind the first `seen` will not become durable for now: rejects who waits for them. */
+  failBeyond(stream: RoutedStream, seen: number, reason: () => Error): void {
+    const waiters = stream.waiters ?? [];
+    const left = waiters.filter(({ pushed }) => pushed <= seen);
+    stream.waiters = left.length === 0 ? undefined : left;
+    if (left.length === 0) this.#waiting.delete(stream);
+    for (const { pushed, reject } of waiters) if (pushed > seen) reject(reason());
   }
 
   /** Resolves once everything up to place `through` of the commit queue is durable. */

@@ -9,39 +9,33 @@
 import { EventEmitter } from 'node:events';
 import type { Writable } from 'node:stream';
 import type { CheckpointState } from '../checkpoint/state.ts';
-import { systemClock } from '../clock.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { viewFrameAt } from '../memory/frame-view.ts';
 import type { RecoveryReceipt } from '../recovery/receipt.ts';
-import { CentralStore } from '../store/central-store.ts';
-import type { StoredFrame } from '../store/stored-frame.ts';
 import { type BatchLimits, checkBatch, checkSingle } from './batch-checks.ts';
-import { CheckpointRequests } from './checkpoint-requests.ts';
 import { type CloseOptions, closedLate, closedWhileFull, closeWithin, release } from './closing.ts';
-import { CommitPipeline, type CommitPorts } from './commit-pipeline.ts';
-import { CompletionReader } from './completion-reader.ts';
 import { withDeadline } from './deadline.ts';
-import { Durability } from './durability.ts';
 import { EngineState } from './engine-state.ts';
 import type { Event, PushOptions } from './event.ts';
 import { checkPushOptions } from './event-checks.ts';
-import { Forgets } from './forgets.ts';
-import { FullStore, isStoreFull } from './full-store.ts';
-import { Ingest } from './ingest.ts';
-import { MainLoop } from './main-loop.ts';
+import { isStoreFull } from './full-store.ts';
 import { type EngineEvents, type EngineMetrics, emitSafely, sumMetrics } from './metrics.ts';
 import { type EngineOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import type { QuarantinedStream } from './quarantine.ts';
 import type { Router } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
 import { partsOf, prepare, type Startup, startShards, startTimedOut } from './startup.ts';
 import type { StoreConnection } from './store-connection.ts';
-import { StreamReports } from './stream-reports.ts';
-import { Supervisor } from './supervisor.ts';
-import { Waits } from './waits.ts';
 import { type Watchdog, watchOperators } from './watchdog.ts';
+import { type EngineParts, wireEngine } from './wiring.ts';
 import { writableOver } from './writable.ts';
 
 const ACCEPTED: Promise<void> = Promise.resolve();
+
+/** What a checkpoint of all streams could not have. */
+export interface CheckpointSummary {
+  readonly quarantined: readonly QuarantinedStream[];
+}
 
 export class CheckpointEngine extends EventEmitter<EngineEvents> implements AsyncDisposable {
   /** What was restored when this engine opened. */
@@ -52,19 +46,10 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   readonly #router: Router;
   readonly #shards: readonly ShardHandle[];
   readonly #connection: StoreConnection | undefined;
-  readonly #central: CentralStore;
-  readonly #commits: CommitPipeline | undefined;
-  readonly #ingest: Ingest;
-  readonly #durability = new Durability();
-  readonly #forgets = new Forgets();
-  readonly #full: FullStore;
-  readonly #waits: Waits;
-  readonly #reports: StreamReports;
+  readonly #parts: EngineParts;
   readonly #state = new EngineState();
-  readonly #loop: MainLoop;
-  readonly #supervisor: Supervisor;
   readonly #limits: BatchLimits;
-  #closed: Promise<void> | undefined;
+  #closed: Promise<CheckpointSummary> | undefined;
   #released: Promise<void> | undefined;
   #watchdog: Watchdog | undefined;
   #readyWaiter: { resolve: () => void; reject: (error: Error) => void } | undefined;
@@ -97,77 +82,13 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       maxStreams: options.maxStreams,
       maxSources: options.maxSources,
     };
-    this.#central = new CentralStore({
-      shards: startup.shards.length,
-      perStream: options.perStream,
-      isDurable: startup.connection !== undefined,
-      release: (frame) => this.#shardOf(frame).returnFrame(frame.address, frame.bytes),
-    });
-    for (const frame of startup.frames) {
-      if (startup.isTransient[frame.stream.shard] !== true) this.#central.addDurable(frame);
-    }
-    this.#reports = new StreamReports({
+    this.#parts = wireEngine(options, startup, {
       engine: this,
-      central: this.#central,
-      durability: this.#durability,
-      forgets: this.#forgets,
-      hasStore: startup.connection !== undefined,
-    });
-    this.#full = new FullStore({
-      timeoutMs: options.storeFullTimeoutMs,
-      onBegin: () => queueMicrotask(() => emitSafely(this, 'pressure', { shard: undefined, what: 'store' })),
-      onLate: (reason, before) => this.#waits.failLate(reason, before),
-    });
-    this.#commits = this.#makePipeline();
-    const requests = new CheckpointRequests(startup.shards);
-    const completions = new CompletionReader(startup.memory, {
-      router: startup.router,
-      shards: startup.shards.length,
-      sink: {
-        onReady: (shard) => this.#onReady(shard),
-        onStored: (frame, stream) => this.#reports.onStored(frame, stream),
-        onCover: (frame) => this.#central.addCover(frame),
-        onCovered: (stream, seen) => this.#reports.onCovered(stream, seen),
-        onForgotten: (stream, lows) => this.#reports.onForgotten(stream, lows),
-        onCheckpointed: (shard, request) => requests.onAnswer(shard, request),
-      },
-    });
-    this.#supervisor = new Supervisor({
-      memory: startup.memory,
-      router: startup.router,
-      central: this.#central,
-      store: startup.connection?.store,
-      parts: partsOf(startup, options),
-      completions,
-      attemptsMax: options.maxAttempts,
-      isAlive: () => this.#state.phase === 'open' || this.#state.phase === 'closing',
-      onRestart: (restart) => emitSafely(this, 'restart', restart),
-      onError: (error) => this.#fail(error),
-    });
-    this.#ingest = new Ingest({
-      memory: startup.memory,
-      router: startup.router,
-      shards: startup.shards,
-      onFull: (shard, bytes) => this.#loop.onFull(shard, bytes),
-      defer: (callback) => void setImmediate(callback),
-    });
-    this.#waits = new Waits({
       state: this.#state,
-      ingest: this.#ingest,
-      requests,
-      durability: this.#durability,
-      forgets: this.#forgets,
-      central: this.#central,
-      commits: this.#commits,
-    });
-    this.#loop = new MainLoop(startup.memory, {
-      shards: startup.shards,
-      completions,
-      central: this.#central,
-      commits: this.#commits,
-      ingest: this.#ingest,
-      // Later: a listener that pushes must come behind the event that is being accepted.
-      onPressure: (shard, what) => queueMicrotask(() => emitSafely(this, 'pressure', { shard, what })),
+      onReady: () => {
+        if (this.#shards.every((shard) => shard.isReady)) this.#readyWaiter?.resolve();
+      },
+      onError: (error) => this.#fail(error),
     });
   }
 
@@ -185,12 +106,12 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       const isDurable = checkPushOptions(options, this.#connection !== undefined);
       if (Array.isArray(events)) {
         const streams = checkBatch(events, this.#router, this.#limits);
-        return this.#waits.untilAccepted({ events, streams }, isDurable);
+        return this.#parts.waits.untilAccepted({ events, streams }, isDurable);
       }
       const event = events as Event;
       checkSingle(event, this.#router, this.#limits);
-      if (isDurable || this.#ingest.isTurnOver || !this.#ingest.tryAccept(event, false)) {
-        return this.#waits.untilAccepted({ events: [event], streams: [] }, isDurable);
+      if (isDurable || this.#parts.ingest.isTurnOver || !this.#parts.ingest.tryAccept(event, false)) {
+        return this.#parts.waits.untilAccepted({ events: [event], streams: [] }, isDurable);
       }
       return ACCEPTED;
     } catch (error) {
@@ -205,19 +126,25 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   tryPush(event: Event): boolean {
     this.#state.requireOpen();
     checkSingle(event, this.#router, this.#limits);
-    return this.#ingest.tryAccept(event, false);
+    return this.#parts.ingest.tryAccept(event, false);
   }
 
   /**
    * Checkpoints all streams, or one, with everything pushed before; durable when it resolves (memory
-   * only: stored), or forgotten. Streams without events since their last checkpoint are left alone.
+   * only: stored), or forgotten. Streams without events since their last checkpoint are left alone. Of a stream in
+   * quarantine all is durable that came before; such streams are listed.
    * @throws ERR_TIDEMARK_NOT_FOUND for a stream that never had an event; ERR_TIDEMARK_STORE_FULL, after
    * `storeFullTimeoutMs`; ERR_TIDEMARK_CLOSED; and what the engine failed with
    */
-  async checkpoint(stream?: string): Promise<void> {
+  async checkpoint(stream?: string): Promise<CheckpointSummary> {
     this.#state.requireOpen();
-    if (stream === undefined) return this.#waits.untilAllCheckpointed();
-    return this.#waits.untilCheckpointed(this.#router.requireStream(stream));
+    const { waits } = this.#parts;
+    if (stream === undefined) await waits.untilAllCheckpointed();
+    else await waits.untilCheckpointed(this.#router.requireStream(stream));
+    const quarantined = this.quarantined();
+    return {
+      quarantined: stream === undefined ? quarantined : quarantined.filter((each) => each.stream === stream),
+    };
   }
 
   /**
@@ -233,7 +160,41 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     // In the same turn: whatever is pushed next under the name is checked as an event of a new stream, and queued
     // behind the request.
     this.#router.detach(routed);
-    return this.#waits.untilForgotten(routed);
+    this.#parts.quarantine.onDetached(routed);
+    return this.#parts.waits.untilForgotten(routed);
+  }
+
+  /** The streams in quarantine, those among them that were restored as such: why, and what is held out of each. */
+  quarantined(): QuarantinedStream[] {
+    return this.#parts.quarantine.list();
+  }
+
+  /**
+   * Ends the quarantine of a stream by trying again: the event at which it was set aside, then those that were held
+   * out since, in order. Resolves when they are durable (memory only: stored).
+   * @throws ERR_TIDEMARK_QUARANTINED when an event fails again, at which the stream is set aside anew;
+   * ERR_TIDEMARK_NEEDS_REPLAY when events were dropped for want of room; ERR_TIDEMARK_NOT_FOUND when it is not in
+   * quarantine; as `checkpoint`
+   */
+  async retry(stream: string): Promise<void> {
+    this.#state.requireOpen();
+    return this.#parts.quarantine.retry(stream, false);
+  }
+
+  /** As `retry`, but without the event at which the stream was set aside, which is given up. @throws as `retry` */
+  async skip(stream: string): Promise<void> {
+    this.#state.requireOpen();
+    return this.#parts.quarantine.retry(stream, true);
+  }
+
+  /**
+   * Ends the quarantine of a stream by giving up what is held out: it goes on with what is pushed next. Resolves with the
+   * number of events given up, once a crash does not bring the quarantine back.
+   * @throws ERR_TIDEMARK_NOT_FOUND when it is not in quarantine; as `checkpoint`
+   */
+  async drop(stream: string): Promise<number> {
+    this.#state.requireOpen();
+    return this.#parts.quarantine.drop(stream);
   }
 
   /** A verified copy of the newest checkpoint of a stream. @throws ERR_TIDEMARK_CLOSED; and what the engine failed with */
@@ -242,7 +203,7 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     const routed = this.#router.stream(stream);
     const frame = routed?.newest;
     if (frame !== undefined) return viewFrameAt(this.#memory, frame.address, frame.bytes).toState();
-    if (this.#forgets.isUnderWay(stream)) return undefined;
+    if (this.#parts.forgets.isUnderWay(stream)) return undefined;
     const view = await this.#connection?.store.read(stream);
     return view?.toState();
   }
@@ -267,25 +228,29 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
       generation: this.generation,
       streams: this.#router.streamCount,
       shards: this.#shards.map((shard) => shard.metrics()),
-      accepted: this.#ingest.accepted,
-      stored: this.#reports.stored,
-      durable: this.#reports.durable,
+      accepted: this.#parts.ingest.accepted,
+      stored: this.#parts.reports.stored,
+      durable: this.#parts.reports.durable,
       memoryBytes: this.#memory.buffer.byteLength,
-      frames: { count: this.#central.frameCount, bytes: this.#central.frameBytes },
-      commits: this.#commits?.commits ?? 0,
-      refusals: this.#full.refusals,
+      frames: { count: this.#parts.central.frameCount, bytes: this.#parts.central.frameBytes },
+      commits: this.#parts.commits?.commits ?? 0,
+      refusals: this.#parts.full.refusals,
+      skipped: this.#parts.quarantine.skipped,
+      quarantined: this.quarantined(),
     });
   }
 
   /**
    * Accepts what is being pushed, takes final checkpoints, makes them durable and ends the threads. With `deadlineMs`,
    * what is not durable by then is given up. Later calls get the same outcome, and may bring it nearer by a deadline.
+   * Lists the streams in quarantine: what is held out of them comes again from their sources, which are read from
+   * `position` on by the next engine, and is lost if it has none.
    * @throws ERR_TIDEMARK_NOT_DURABLE at the deadline, and ERR_TIDEMARK_STORE_FULL after `storeFullTimeoutMs`, whose
    * `notDurable` lists the streams; what the engine failed with; all once everything is released.
    * ERR_TIDEMARK_INVALID_ARGUMENT, with nothing closed
    */
-  close(options?: CloseOptions): Promise<void> {
-    const begin = (): Promise<void> => {
+  close(options?: CloseOptions): Promise<CheckpointSummary> {
+    const begin = (): Promise<CheckpointSummary> => {
       this.#closed ??= this.#close();
       return this.#closed;
     };
@@ -295,16 +260,18 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     });
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   async #start(startup: Startup): Promise<void> {
     const ready = new Promise<void>((resolve, reject) => {
       this.#readyWaiter = { resolve, reject };
     });
-    this.#loop.plan();
-    startShards(startup, partsOf(startup, this.#options), (shard, end) => this.#supervisor.onEnd(shard, end));
+    this.#parts.loop.plan();
+    startShards(startup, partsOf(startup, this.#options), (shard, end) =>
+      this.#parts.supervisor.onEnd(shard, end),
+    );
     const { startTimeoutMs, operatorTimeoutMs } = this.#options;
     try {
       await withDeadline(ready, startTimeoutMs, () => startTimedOut(startTimeoutMs));
@@ -318,15 +285,17 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     this.#state.phase = 'open';
     this.#watchdog = watchOperators(this.#shards, this.#router, {
       timeoutMs: operatorTimeoutMs,
-      onStuck: (shard, error) => this.#supervisor.onStuck(shard, error),
+      onStuck: (shard, error) => this.#parts.supervisor.onStuck(shard, error),
     });
   }
 
-  async #close(): Promise<void> {
+  async #close(): Promise<CheckpointSummary> {
+    let quarantined: QuarantinedStream[] = [];
     if (this.#state.phase === 'open') {
       this.#state.phase = 'closing';
       try {
-        await this.#waits.untilAllCheckpointed();
+        await this.#parts.waits.untilAllCheckpointed();
+        quarantined = this.quarantined();
       } catch (error) {
         this.#fail(isStoreFull(error) ? closedWhileFull(error, this.#router.streams()) : error);
       }
@@ -334,17 +303,18 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     await this.#release(this.#state.phase === 'closing');
     this.#state.requireAlive();
     this.#state.phase = 'closed';
+    return { quarantined };
   }
 
   /** Ends threads and store; orderly or at once. */
   #release(isOrderly: boolean): Promise<void> {
-    this.#commits?.stop();
-    this.#full.end();
+    this.#parts.commits?.stop();
+    this.#parts.full.end();
     const { storeTimeoutMs: storeMs } = this.#options;
     const onError = (error: unknown): void => this.#fail(error);
     const parts = { shards: this.#shards, connection: this.#connection, storeMs, onError };
     this.#released ??= release(parts, isOrderly).then(() => {
-      this.#loop.stop();
+      this.#parts.loop.stop();
       this.#watchdog?.stop();
     });
     return this.#released;
@@ -352,49 +322,11 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
 
   #fail(error: unknown): void {
     if (!this.#state.fail(error)) return;
-    this.#loop.stop();
+    this.#parts.loop.stop();
     this.#watchdog?.stop();
-    this.#waits.failAll();
+    this.#parts.waits.failAll();
     this.#readyWaiter?.reject(this.#state.rejection());
     void this.#release(false);
     if (this.listenerCount('error') > 0) emitSafely(this, 'error', this.#state.rejection());
-  }
-
-  #makePipeline(): CommitPipeline | undefined {
-    if (this.#connection === undefined) return undefined;
-    const ports: CommitPorts = {
-      memory: this.#memory,
-      store: this.#connection.store,
-      central: this.#central,
-      generation: this.generation,
-      clock: systemClock,
-      storeFullTimeoutMs: this.#options.storeFullTimeoutMs,
-      isAwaited: () =>
-        this.#durability.isAwaited || this.#shards.some(({ memoryRequest }) => memoryRequest !== undefined),
-      sources: () => this.#router.sources(),
-      onDurable: (frames, through) => {
-        this.#reports.onDurable(frames, through);
-        this.#loop.serveMemory();
-      },
-      onForgotten: (streams) => this.#reports.onForgottenInStore(streams),
-      onFrontier: (source, offset) => emitSafely(this, 'frontier', { source, offset }),
-      onRefused: (error) => {
-        this.#full.onRefused(error);
-        // What newer frames have replaced may leave.
-        this.#loop.serveMemory();
-      },
-      onRoom: () => this.#full.end(),
-      onError: (error) => this.#fail(error),
-    };
-    return new CommitPipeline(ports, this.receipt.positions);
-  }
-
-  #onReady(shard: ShardHandle): void {
-    this.#supervisor.onReady(shard);
-    if (this.#shards.every((each) => each.isReady)) this.#readyWaiter?.resolve();
-  }
-
-  #shardOf(frame: StoredFrame): ShardHandle {
-    return this.#shards[frame.stream.shard] as ShardHandle;
   }
 }

@@ -8,6 +8,7 @@
  *   withdrawn, not yet again     `#withdrawnLow`: its offset, until an event of the source is accepted
  *   in a ring, unread            `unreadLow` of its shard: offset of the first unread event, or less
  *   applied, in no frame         `openLow` of its shard, as the shard last reported it
+ *   held out of its stream       a hold, until it is durable after all or given up
  *   in a frame, not yet durable  the frame's lows, kept by the central store
  *
  * A shard publishes a frame before it reports the open low that the frame raised, and reports both in
@@ -45,6 +46,8 @@ export class SourceProgress {
   #acceptedOffset: U64 | undefined;
   /** Offset of the first event that waited in vain since one was accepted. */
   #withdrawnLow: U64 | undefined;
+  /** Offsets of events that are held out of all of this, and of what comes after them. */
+  readonly #holds = new Set<{ readonly offset: U64 }>();
 
   constructor(index: number, name: string, restored: bigint | undefined) {
     this.index = index;
@@ -86,11 +89,29 @@ export class SourceProgress {
   }
 
   onPush(shard: number, offset: U64, nextOffset: U64): void {
-    this.#acceptedOffset = offset;
-    this.#withdrawnLow = undefined;
+    this.#onAccepted(offset, nextOffset);
     const progress = this.#on(shard);
     if (progress.pushed === progress.read) progress.unreadLow = offset;
     progress.pushed++;
+  }
+
+  /** An event at `offset` is accepted, and held out of its stream; `hold` pins the frontier for it. */
+  onHeldOut(offset: U64, nextOffset: U64): void {
+    this.noteOffset(offset);
+    this.#onAccepted(offset, nextOffset);
+  }
+
+  /** Keeps the frontier from passing `offset`. Returns what lets it. */
+  readonly hold = (offset: U64): (() => void) => {
+    const hold = { offset };
+    this.#holds.add(hold);
+    return () => void this.#holds.delete(hold);
+  };
+
+  /** Events that were held out come again, out of order. */
+  #onAccepted(offset: U64, nextOffset: U64): void {
+    if (this.#acceptedOffset === undefined || offset >= this.#acceptedOffset) this.#acceptedOffset = offset;
+    if (this.#withdrawnLow !== undefined && offset >= this.#withdrawnLow) this.#withdrawnLow = undefined;
     if (this.greatestNext === undefined || nextOffset > this.greatestNext) this.greatestNext = nextOffset;
   }
 
@@ -132,6 +153,7 @@ export class SourceProgress {
     let least = pending;
     if (this.#waiting > 0) least = lesser(least, BigInt(this.#waitingLow));
     if (this.#withdrawnLow !== undefined) least = lesser(least, BigInt(this.#withdrawnLow));
+    for (const { offset } of this.#holds) least = lesser(least, BigInt(offset));
     for (const progress of this.#shards) {
       const low = progress === undefined ? undefined : lowOf(progress);
       if (low !== undefined) least = lesser(least, low);

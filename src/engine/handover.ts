@@ -2,13 +2,13 @@
  * What a shard's thread begins with: the streams that a store had, or what the thread before it left. The main thread
  * puts it together while no thread of the shard runs, so nothing but itself writes to the shard's arena meanwhile.
  */
-import { TidemarkError } from '../error.ts';
+import { TidemarkError, toErrorRecord } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { ImageDirectory } from '../memory/image-directory.ts';
 import { AT, FLAG, RECORD, recordsBetween } from '../memory/ingest-ring.ts';
 import { heapRegion } from '../memory/layout.ts';
 import { SlabAllocator } from '../memory/slab-allocator.ts';
-import type { HandedStreams, Handover } from '../shard/task.ts';
+import { ASIDE, type HandedStreams, type Handover } from '../shard/task.ts';
 import type { CentralStore } from '../store/central-store.ts';
 import type { CheckpointStore } from '../store/contract.ts';
 import type { StoredFrame } from '../store/stored-frame.ts';
@@ -43,11 +43,13 @@ export function firstHandover(
     streams.addresses[index] = address;
     streams.bytes[index] = bytes;
     streams.isTransient[index] = isTransient ? 1 : 0;
+    streams.aside[index] = ASIDE.asRestored;
   }
   return {
     streams,
     sources: { names: [], read: new Float64Array(0), lows: [] },
     ring: { from: 0, through: 0, doneTo: 0, checkpointsDone: 0, applied: 0, dropped: 0, countedTo: 0 },
+    faults: [],
     otherFrames: { addresses: new Uint32Array(0), bytes: new Uint32Array(0) },
   };
 }
@@ -64,6 +66,7 @@ function columns(count: number): HandedStreams & { names: (string | undefined)[]
     seen: new Float64Array(count),
     uncovered: new Float64Array(count),
     checkpointCounts: new Float64Array(count),
+    aside: new Uint8Array(count),
   };
 }
 
@@ -160,8 +163,18 @@ function assemble(
 ): { handover: Handover; replayed: number } {
   const { router, central } = ports;
   const streams = columns(router.streamsOn(shard.index).length);
-  const { names, addresses, bytes, isTransient, definedAt, readTo, seen, uncovered, checkpointCounts } =
-    streams;
+  const {
+    names,
+    addresses,
+    aside,
+    bytes,
+    isTransient,
+    definedAt,
+    readTo,
+    seen,
+    uncovered,
+    checkpointCounts,
+  } = streams;
   const restoredFrom = new Set<StoredFrame>();
   for (const stream of definedOn(shard, router)) {
     const { index, framed, checkpointed } = stream;
@@ -169,11 +182,10 @@ function assemble(
     definedAt[index] = stream.definedAt;
     seen[index] = stream.pushed;
     checkpointCounts[index] = checkpointed?.count ?? 0;
-    if (directory.get(index) !== undefined) {
-      readTo[index] = shard.doneTo;
-      continue;
-    }
-    readTo[index] = framed?.position ?? stream.definedAt;
+    readTo[index] =
+      directory.get(index) === undefined ? (framed?.position ?? stream.definedAt) : shard.doneTo;
+    aside[index] = asideOf(shard, stream, readTo[index] as number);
+    if (directory.get(index) !== undefined) continue;
     const frame = newestFrame(stream);
     const source = frame ?? placed.get(stream);
     if (source === undefined) continue;
@@ -191,6 +203,9 @@ function assemble(
     handover: {
       streams,
       sources,
+      faults: [...shard.faults]
+        .map(([position, { attempts, cause }]) => ({ position, attempts, error: toErrorRecord(cause) }))
+        .sort((a, b) => a.position - b.position),
       ring: {
         from: shard.ring.released,
         through: shard.ring.written,
@@ -206,6 +221,13 @@ function assemble(
       },
     },
   };
+}
+
+/** With the stream's records before `readTo`, which is where its state is. Those that follow may say that it goes on. */
+function asideOf(shard: ShardHandle, stream: RoutedStream, readTo: number): number {
+  if (stream.aside !== undefined || stream.resumedAt > readTo) return ASIDE.yes;
+  // A thread that was never ready may not have told.
+  return stream.isRestored && !shard.hasBeenReady ? ASIDE.asRestored : ASIDE.no;
 }
 
 /**

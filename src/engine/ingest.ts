@@ -14,11 +14,20 @@ import { systemClock } from '../clock.ts';
 import type { TidemarkError } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { AT, FLAG, RECORD, recordBytes } from '../memory/ingest-ring.ts';
+import type { Aside } from './aside.ts';
+import { define, defineStream, definitionBytes } from './definitions.ts';
 import type { Event } from './event.ts';
 import { nextOffsetOf, payloadBytes } from './event-checks.ts';
 import { copiesFrom } from './event-copies.ts';
 import type { SourceProgress } from './frontiers.ts';
-import { announce, type Marks, type QueuedPush, type StreamRequest, withdraw } from './queued-push.ts';
+import {
+  announce,
+  HELD_OUT,
+  type Marks,
+  type QueuedPush,
+  type StreamRequest,
+  withdraw,
+} from './queued-push.ts';
 import { type RoutedStream, type Router, shardOf } from './router.ts';
 import type { ShardHandle } from './shard-handle.ts';
 
@@ -42,6 +51,8 @@ export interface IngestPorts {
   readonly shards: readonly ShardHandle[];
   /** A push waits for so many bytes of room on the shard. */
   readonly onFull: (shard: number, bytes: number) => void;
+  /** An event of a stream that is set aside. */
+  readonly holdOut: (aside: Aside, event: Event) => void;
   /** Calls back in a later turn of the event loop. */
   readonly defer: (callback: () => void) => void;
 }
@@ -105,6 +116,12 @@ export class Ingest {
   requestForget(stream: RoutedStream, onReject: () => Error): Promise<void> {
     const request = { kind: RECORD.forgetStream, stream };
     return this.#enqueue({ events: [], streams: [], marks: undefined, request }, onReject);
+  }
+
+  /** Resolves when a stream that was set aside goes on with what is written next. */
+  requestResume(stream: RoutedStream, marks: Marks, onReject: () => Error): Promise<void> {
+    const request = { kind: RECORD.resumeStream, stream };
+    return this.#enqueue({ events: [], streams: [], marks, request }, onReject);
   }
 
   /** Goes on with the queue; called whenever room may have come. */
@@ -217,7 +234,7 @@ export class Ingest {
   }
 
   #mark(marks: Marks, stream: RoutedStream): void {
-    marks.set(stream, stream.pushed);
+    marks.set(stream, stream.aside === undefined ? stream.pushed : HELD_OUT);
   }
 
   #isBeyond(turns: number): boolean {
@@ -248,10 +265,12 @@ export class Ingest {
     const { router } = this.#ports;
     const stream = known ?? router.stream(event.stream) ?? router.addStream(event.stream);
     const shard = this.#ports.shards[stream.shard] as ShardHandle;
-    if (!this.#defineStream(shard, stream)) return this.#full(shard, definitionBytes(stream.name));
+    if (stream.aside !== undefined) return this.#holdOut(stream, stream.aside, event);
+    if (!defineStream(this.#ports.memory, shard, stream))
+      return this.#full(shard, definitionBytes(stream.name));
     const source = event.source === undefined ? undefined : this.#sourceOf(event.source);
     if (source !== undefined && source.isDefinedOn[stream.shard] !== true) {
-      if (!this.#define(shard, RECORD.defineSource, source.index, source.name))
+      if (!define(this.#ports.memory, shard, RECORD.defineSource, source.index, source.name))
         return this.#full(shard, definitionBytes(source.name));
       source.isDefinedOn[stream.shard] = true;
     }
@@ -264,6 +283,15 @@ export class Ingest {
     this.#turnEvents++;
     this.#turnBytes += bytes;
     return shard;
+  }
+
+  #holdOut(stream: RoutedStream, aside: Aside, event: Event): ShardHandle {
+    this.#ports.holdOut(aside, event);
+    stream.noteEvent(event.sequence !== undefined);
+    this.accepted++;
+    this.#turnEvents++;
+    this.#turnBytes += payloadBytes(event.payload);
+    return this.#ports.shards[stream.shard] as ShardHandle;
   }
 
   /** Whether the shard of the stream has both names. */
@@ -350,46 +378,20 @@ export class Ingest {
     stream.pushed++;
   }
 
-  /** True if the shard's ring has the definition of the stream. */
-  #defineStream(shard: ShardHandle, stream: RoutedStream): boolean {
-    if (stream.isDefined) return true;
-    stream.isDefined = this.#define(shard, RECORD.defineStream, stream.index, stream.name);
-    if (stream.isDefined) stream.definedAt = shard.ring.written;
-    return stream.isDefined;
-  }
-
-  #define(shard: ShardHandle, kind: number, index: number, name: string): boolean {
-    const { memory } = this.#ports;
-    const content = Buffer.byteLength(name, 'utf8');
-    const bytes = recordBytes(AT.name, content);
-    const address = shard.ring.reserve(bytes);
-    if (address === 0) return false;
-    const word = address >>> 2;
-    memory.u32[word] = bytes;
-    memory.u32[word + AT.kind / 4] = kind;
-    memory.u32[word + AT.index / 4] = index;
-    memory.u32[word + AT.length / 4] = content;
-    memory.text.write(name, address + AT.name, content, 'utf8');
-    return true;
-  }
-
   #writeRequest({ kind, stream }: StreamRequest, marks: Marks | undefined): boolean {
     const shard = this.#ports.shards[stream.shard] as ShardHandle;
     // Its first event may have waited in vain.
-    if (!this.#defineStream(shard, stream)) {
+    if (!defineStream(this.#ports.memory, shard, stream)) {
       this.#full(shard, definitionBytes(stream.name));
       return false;
     }
-    if (!this.#define(shard, kind, stream.index, '')) {
+    if (!define(this.#ports.memory, shard, kind, stream.index, '')) {
       this.#full(shard, definitionBytes(''));
       return false;
     }
+    if (kind === RECORD.resumeStream) stream.resumedAt = shard.ring.written;
     shard.publish();
     if (marks !== undefined) this.#mark(marks, stream);
     return true;
   }
-}
-
-function definitionBytes(name: string): number {
-  return recordBytes(AT.name, Buffer.byteLength(name, 'utf8'));
 }

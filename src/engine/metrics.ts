@@ -1,5 +1,6 @@
 /** What an engine says about itself: its events, and its figures as plain numbers. */
 import type { EventEmitter } from 'node:events';
+import type { QuarantinedStream } from './quarantine.ts';
 
 export interface CheckpointEvent {
   readonly stream: string;
@@ -23,6 +24,19 @@ export interface RestartEvent {
   readonly ms: number;
 }
 
+export interface QuarantineEvent {
+  readonly stream: string;
+  /** Of the event at which it is set aside. */
+  readonly sequence: bigint;
+  /** Undefined for an event without a source. */
+  readonly source: string | undefined;
+  readonly offset: bigint | undefined;
+  /** What an operator threw, or how the thread ended. */
+  readonly error: Error;
+  /** How often the event was tried. */
+  readonly attempts: number;
+}
+
 export interface EngineEvents {
   /** A checkpoint is in the central store. */
   checkpoint: [CheckpointEvent];
@@ -32,6 +46,8 @@ export interface EngineEvents {
   frontier: [{ readonly source: string; readonly offset: bigint }];
   /** A shard's thread has ended, and another one has taken over. */
   restart: [RestartEvent];
+  /** A stream is set aside, because one of its events fails time after time; what follows is held out of it. */
+  quarantine: [QuarantineEvent];
   /** A push begins to wait for a shard's ring, a shard asks for memory, or the durable store begins to be full. */
   pressure: [PressureEvent];
   /** The engine has failed. Does not throw without a listener. */
@@ -69,7 +85,21 @@ export interface EngineMetrics {
   readonly streams: number;
   readonly shards: readonly ShardMetrics[];
   /** In this life. */
-  readonly events: { readonly accepted: number; readonly applied: number; readonly dropped: number };
+  readonly events: {
+    readonly accepted: number;
+    readonly applied: number;
+    /** Duplicates. */
+    readonly dropped: number;
+    /** Given up, by `onPoison: 'skip'`, after `maxAttempts`. */
+    readonly skipped: number;
+  };
+  /** What is held out of streams that are set aside; events that were dropped for want of room are not held. */
+  readonly quarantine: {
+    readonly streams: number;
+    readonly heldEvents: number;
+    readonly heldBytes: number;
+    readonly droppedEvents: number;
+  };
   readonly checkpoints: {
     readonly stored: number;
     readonly durable: number;
@@ -102,9 +132,13 @@ export function sumMetrics(facts: {
   frames: { count: number; bytes: number };
   commits: number;
   refusals: number;
+  skipped: number;
+  quarantined: readonly QuarantinedStream[];
 }): EngineMetrics {
   const sum = (of: (shard: ShardMetrics) => number): number =>
     facts.shards.reduce((total, shard) => total + of(shard), 0);
+  const held = (of: (stream: QuarantinedStream) => number): number =>
+    facts.quarantined.reduce((total, stream) => total + of(stream), 0);
   return {
     generation: Number(facts.generation),
     streams: facts.streams,
@@ -113,6 +147,13 @@ export function sumMetrics(facts: {
       accepted: facts.accepted,
       applied: sum((shard) => shard.applied),
       dropped: sum((shard) => shard.dropped),
+      skipped: facts.skipped,
+    },
+    quarantine: {
+      streams: facts.quarantined.length,
+      heldEvents: held((stream) => stream.heldEvents),
+      heldBytes: held((stream) => stream.heldBytes),
+      droppedEvents: held((stream) => stream.droppedEvents),
     },
     checkpoints: {
       stored: facts.stored.count,

@@ -6,6 +6,7 @@ import { inspect } from 'node:util';
 import type { CheckpointPolicy } from '../checkpoint/schedule.ts';
 import { TidemarkError } from '../error.ts';
 import type { CheckpointStore } from '../store/contract.ts';
+import type { DeadLetter } from './quarantine.ts';
 
 export interface EngineOptions {
   /** URL or absolute path of the module whose default export makes a stream's operators; every shard imports it. */
@@ -34,8 +35,20 @@ export interface EngineOptions {
         readonly ringBytes?: number | undefined;
       }
     | undefined;
-  /** What a throwing operator does to the engine. Only `'fail'` for now. */
+  /**
+   * What becomes of an event that operators throw at, that they do not return from, or that ends the thread,
+   * `maxAttempts` times. `'quarantine'` (default): its stream is set aside, with its state before the event, until
+   * `retry`, `skip` or `drop`; `'skip'`: the stream goes on without the event, which is given to `onDeadLetter`; `'fail'`:
+   * the engine fails.
+   */
   readonly onPoison?: 'quarantine' | 'skip' | 'fail' | undefined;
+  /**
+   * Is given each event that is skipped, at least once. A frontier passes the event only when what it returns has
+   * resolved; if it throws or rejects, the engine fails. Only with `onPoison: 'skip'`.
+   */
+  readonly onDeadLetter?: ((letter: DeadLetter) => unknown) | undefined;
+  /** Bytes of events, about, that are held out of all streams in quarantine; more are dropped. Default 64 MiB. */
+  readonly quarantineBytes?: number | undefined;
   /** Accept restored operator states that no operator claims; they are dropped. Default false. */
   readonly allowUnclaimedState?: boolean | undefined;
   /** Streams at most; the one that exceeds it is refused. Default 1,000,000. */
@@ -43,8 +56,8 @@ export interface EngineOptions {
   /** Sources at most. Default 4,096. */
   readonly maxSources?: number | undefined;
   /**
-   * How often the same event may end a shard's thread, or hold it for `operatorTimeoutMs`, before the engine fails.
-   * Default 3.
+   * How often an event is tried that operators throw at, that holds them for `operatorTimeoutMs`, or that ends the thread.
+   * A thread that ends so often, without having got further, between events fails the engine. Default 3.
    */
   readonly maxAttempts?: number | undefined;
   /** How long an operator may take for one event, in milliseconds, before its shard's thread is replaced. Default 60,000. */
@@ -72,6 +85,9 @@ export interface ResolvedOptions {
   readonly diskBytes: number;
   readonly memoryBytes: number;
   readonly ringBytes: number;
+  readonly onPoison: 'quarantine' | 'skip' | 'fail';
+  readonly onDeadLetter: ((letter: DeadLetter) => unknown) | undefined;
+  readonly quarantineBytes: number;
   readonly allowUnclaimedState: boolean;
   readonly maxStreams: number;
   readonly maxSources: number;
@@ -100,6 +116,8 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set([
   'retain',
   'memory',
   'onPoison',
+  'onDeadLetter',
+  'quarantineBytes',
   'allowUnclaimedState',
   'maxStreams',
   'maxSources',
@@ -124,22 +142,12 @@ export function invalidArgument(message: string): TidemarkError {
   return new TidemarkError('ERR_TIDEMARK_INVALID_ARGUMENT', message);
 }
 
-/** @throws ERR_TIDEMARK_INVALID_ARGUMENT, ERR_TIDEMARK_UNSUPPORTED */
+/** @throws ERR_TIDEMARK_INVALID_ARGUMENT */
 export function resolveOptions(options: EngineOptions): ResolvedOptions {
   if (options === null || typeof options !== 'object') {
     throw invalidArgument('CheckpointEngine.open takes an object of options');
   }
   refuseUnknown(options, KNOWN_OPTIONS, 'option');
-  const onPoison = options.onPoison ?? 'fail';
-  if (onPoison !== 'fail') {
-    if (onPoison === 'quarantine' || onPoison === 'skip') {
-      throw new TidemarkError(
-        'ERR_TIDEMARK_UNSUPPORTED',
-        `onPoison: '${onPoison}' is not supported yet; use 'fail'`,
-      );
-    }
-    throw invalidArgument(`onPoison must be 'fail', got ${show(onPoison)}`);
-  }
   if (options.directory !== undefined && options.store !== undefined) {
     throw invalidArgument('give either directory or store, not both');
   }
@@ -166,6 +174,7 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     ),
     memoryBytes: integer('memory.bytes', memory['bytes'] ?? 2 ** 29, HEAP_BYTES_MIN, MEMORY_BYTES_MAX),
     ringBytes: integer('memory.ringBytes', memory['ringBytes'] ?? 2 ** 23, RING_BYTES_MIN, RING_BYTES_MAX),
+    ...resolvePoison(options),
     allowUnclaimedState: boolean('allowUnclaimedState', options.allowUnclaimedState ?? false),
     maxStreams: integer('maxStreams', options.maxStreams ?? 1_000_000, 1, 2 ** 31 - 1),
     maxSources: integer('maxSources', options.maxSources ?? 4_096, 1, 2 ** 20),
@@ -180,6 +189,24 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     throw invalidArgument(`memory.ringBytes must be a power of two, got ${resolved.ringBytes}`);
   }
   return resolved;
+}
+
+function resolvePoison({
+  onPoison = 'quarantine',
+  onDeadLetter,
+  quarantineBytes = 2 ** 26,
+}: EngineOptions): Pick<ResolvedOptions, 'onPoison' | 'onDeadLetter' | 'quarantineBytes'> {
+  if (onPoison !== 'quarantine' && onPoison !== 'skip' && onPoison !== 'fail')
+    throw invalidArgument(`onPoison must be 'quarantine', 'skip' or 'fail', got ${show(onPoison)}`);
+  if (onDeadLetter !== undefined && typeof onDeadLetter !== 'function')
+    throw invalidArgument(`onDeadLetter must be a function, got ${show(onDeadLetter)}`);
+  if (onDeadLetter !== undefined && onPoison !== 'skip')
+    throw invalidArgument(`onDeadLetter is for onPoison: 'skip', not '${onPoison}'`);
+  return {
+    onPoison,
+    onDeadLetter,
+    quarantineBytes: integer('quarantineBytes', quarantineBytes, 0, Number.MAX_SAFE_INTEGER),
+  };
 }
 
 function resolvePolicy(policy: CheckpointPolicy | undefined): CheckpointPolicy {

@@ -6,6 +6,9 @@ import type { RECORD } from '../memory/ingest-ring.ts';
 import type { Event } from './event.ts';
 import type { RoutedStream, Router } from './router.ts';
 
+/** In place of a number of events: some of them are held out. */
+export const HELD_OUT = Number.POSITIVE_INFINITY;
+
 /** Points in streams, by the number of events pushed: what somebody waits for to become durable. */
 export type Marks = Map<RoutedStream, number>;
 
@@ -33,7 +36,7 @@ export interface QueuedPush {
 }
 
 export interface StreamRequest {
-  readonly kind: typeof RECORD.checkpointStream | typeof RECORD.forgetStream;
+  readonly kind: typeof RECORD.checkpointStream | typeof RECORD.forgetStream | typeof RECORD.resumeStream;
   readonly stream: RoutedStream;
 }
 

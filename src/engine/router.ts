@@ -8,6 +8,7 @@ import { encodeUtf8 } from '../codec/utf8.ts';
 import { xxh64Into } from '../codec/xxh64.ts';
 import { TidemarkError } from '../error.ts';
 import { IndexedStream } from '../store/stored-frame.ts';
+import type { Aside } from './aside.ts';
 import type { DurabilityWaiter } from './durability.ts';
 import { SourceProgress } from './frontiers.ts';
 
@@ -43,6 +44,10 @@ export class RoutedStream extends IndexedStream {
   /** Of these, the ones that a durable (memory only: stored) checkpoint covers. */
   settled = 0;
   waiters: DurabilityWaiter[] | undefined;
+  /** It is set aside, and events that are pushed to it are held out. */
+  aside: Aside | undefined;
+  /** Position of its shard's ring behind the record with which it last went on after that. */
+  resumedAt = Number.NEGATIVE_INFINITY;
 
   constructor(name: string, shard: number, index: number) {
     super(name, shard);

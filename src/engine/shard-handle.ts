@@ -27,12 +27,21 @@ export interface ThreadEnd {
   readonly isTold: boolean;
 }
 
+/** An event that is not to be tried any more, until the shard has said what has become of it. */
+export interface KnownFault {
+  readonly attempts: number;
+  /** How the last thread ended that has tried. */
+  readonly cause: Error;
+}
+
 export class ShardHandle {
   readonly index: number;
   readonly ring: IngestWriter;
   readonly completions: EntryConsumer;
   readonly words: ControlWords;
   isReady = false;
+  /** One of its threads was. */
+  hasBeenReady = false;
   /** Number of the last request for memory that was met or denied. */
   memoryAnswered = 0;
   /** Number of the open request when it was first seen, and what is still to be freed for it. */
@@ -42,6 +51,8 @@ export class ShardHandle {
   checkpointsDone = 0;
   /** Position of the ring before which all events were processed by the threads that have ended. */
   doneTo = 0;
+  /** By the positions of their records. */
+  readonly faults = new Map<number, KnownFault>();
   readonly #memory: EngineMemory;
   readonly arena: ArenaLayout;
   readonly #returns: EntryProducer;
@@ -81,7 +92,10 @@ export class ShardHandle {
       if (this.#thread !== thread) return;
       const error = fromErrorRecord(outcome.error);
       // Without a code of ours the engine would take it for an error of the store.
-      onEnd({ error: error instanceof TidemarkError ? error : threadExited(what, error), isTold: true });
+      onEnd({
+        error: error instanceof TidemarkError ? error : threadExited(what, error),
+        isTold: !outcome.isOfEvent,
+      });
     }, died);
   }
 
@@ -165,6 +179,12 @@ export class ShardHandle {
       kind: (u32[word + AT.kind / 4] as number) & 0xffff,
       index: u32[word + AT.index / 4] as number,
     };
+  }
+
+  /** What an entry about the event at `position` asks to be copied from the ring is copied. */
+  takeFault(position: number): void {
+    this.faults.delete(position);
+    this.words.set(WORD.faultsTaken, (this.words.get(WORD.faultsTaken) + 1) | 0);
   }
 
   /** The open request for memory: its number and the bytes wanted. */

@@ -60,6 +60,7 @@ export function partsOf({ shardFile, receipt }: Startup, options: ResolvedOption
     file: shardFile,
     operators: options.operators,
     policy: options.checkpoint,
+    poison: { onPoison: options.onPoison, attemptsMax: options.maxAttempts },
     generation: receipt.generation,
     allowUnclaimedState: options.allowUnclaimedState,
   };

@@ -8,6 +8,7 @@ import type { IndexedStream, SourceLow, StoredFrame } from '../store/stored-fram
 import type { Durability } from './durability.ts';
 import type { Forgets } from './forgets.ts';
 import { type EngineEvents, emitSafely } from './metrics.ts';
+import type { Quarantine } from './quarantine.ts';
 import type { RoutedStream } from './router.ts';
 
 export interface ReportPorts {
@@ -15,6 +16,7 @@ export interface ReportPorts {
   readonly central: CentralStore;
   readonly durability: Durability;
   readonly forgets: Forgets;
+  readonly quarantine: Quarantine;
   /** Without a durable store, what is stored is as safe as it gets. */
   readonly hasStore: boolean;
 }
@@ -72,6 +74,7 @@ export class StreamReports {
 
   #settleForgotten(stream: RoutedStream): void {
     this.#ports.durability.settleAll(stream);
+    this.#ports.quarantine.onForgotten(stream);
     this.#ports.forgets.settle(stream);
   }
 }

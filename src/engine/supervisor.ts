@@ -5,11 +5,14 @@
  * One after the other, each only when the one before is done: wait until the thread is gone, since one that dies may
  * still write; read what it published; put the handover together; start.
  *
- * What the shard itself tells - an operator that throws, a state that does not fit, no memory - would come again,
- * and fails the engine. So does a thread that dies `attemptsMax` times without having got further. Main thread only.
+ * What the shard itself tells - a state that does not fit, no memory - would come again, and fails the engine. So does
+ * a thread that dies `attemptsMax` times without having got further, unless it is at an event: that is poison, and
+ * the next thread is told not to try it. Main thread only.
  */
 import { systemClock } from '../clock.ts';
 import type { TidemarkError } from '../error.ts';
+import { RECORD } from '../memory/ingest-ring.ts';
+import type { PoisonPolicy } from '../shard/task.ts';
 import type { CompletionReader } from './completion-reader.ts';
 import { type LeftBehindPorts, leftBehind } from './handover.ts';
 import type { RestartEvent } from './metrics.ts';
@@ -22,6 +25,7 @@ export interface SupervisorPorts extends LeftBehindPorts {
   readonly parts: ShardParts;
   readonly completions: CompletionReader;
   readonly attemptsMax: number;
+  readonly onPoison: PoisonPolicy['onPoison'];
   /** The engine is open, or closing. */
   readonly isAlive: () => boolean;
   readonly onRestart: (restart: RestartEvent) => void;
@@ -56,8 +60,23 @@ export class Supervisor {
 
   onEnd(shard: ShardHandle, { error, isTold }: ThreadEnd): void {
     const { attemptsMax, isAlive, onError } = this.#ports;
-    if (!isAlive() || isTold || this.#countDeath(shard) >= attemptsMax) onError(error);
-    else void this.#restart(shard, error);
+    if (!isAlive() || isTold) {
+      onError(error);
+      return;
+    }
+    const deaths = this.#countDeath(shard);
+    if (deaths < attemptsMax || this.#isPoison(shard, deaths, error)) void this.#restart(shard, error);
+    else onError(error);
+  }
+
+  /** Whether it is an event that ends threads, which the next one is not to try. */
+  #isPoison(shard: ShardHandle, attempts: number, cause: TidemarkError): boolean {
+    const position = shard.currentPosition;
+    if (this.#ports.onPoison === 'fail' || position === undefined) return false;
+    // What one that has not tried it dies of is not the event.
+    if (shard.recordAt(position).kind !== RECORD.event || shard.faults.has(position)) return false;
+    shard.faults.set(position, { attempts, cause });
+    return true;
   }
 
   /** An operator of the shard does not return: its thread is ended. */
@@ -70,6 +89,7 @@ export class Supervisor {
   /** The shard has taken over, and begins to read. */
   onReady(shard: ShardHandle): void {
     shard.isReady = true;
+    shard.hasBeenReady = true;
     this.#readyAt.set(shard, systemClock.now());
     const restart = this.#underWay.get(shard);
     if (restart === undefined) return;

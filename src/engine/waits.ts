@@ -9,8 +9,10 @@ import type { CheckpointRequests } from './checkpoint-requests.ts';
 import type { CommitPipeline } from './commit-pipeline.ts';
 import type { Durability } from './durability.ts';
 import type { EngineState } from './engine-state.ts';
+import type { Event } from './event.ts';
 import type { Forgets } from './forgets.ts';
 import type { CheckedBatch, Ingest } from './ingest.ts';
+import { quarantined } from './quarantine.ts';
 import type { Marks } from './queued-push.ts';
 import type { RoutedStream } from './router.ts';
 
@@ -46,10 +48,18 @@ export class Waits {
   }
 
   async untilCheckpointed(stream: RoutedStream): Promise<void> {
-    const { commits, ingest, state } = this.#ports;
-    const marks: Marks = new Map();
-    await ingest.requestCheckpoint(stream, marks, () => state.rejection());
-    await this.#untilSettled(marks);
+    const { commits, durability, ingest, state } = this.#ports;
+    if (stream.aside === undefined) {
+      const marks: Marks = new Map();
+      await ingest.requestCheckpoint(stream, marks, () => state.rejection());
+      try {
+        await this.#untilSettled(marks);
+      } catch (error) {
+        // Then what it was before that is to be durable.
+        if ((error as TidemarkError).code !== 'ERR_TIDEMARK_QUARANTINED') throw error;
+      }
+    }
+    if (stream.aside !== undefined) await durability.untilSettled(stream, stream.aside.seen);
     await commits?.commitFrontiers();
     state.requireAlive();
   }
@@ -78,6 +88,27 @@ export class Waits {
     await Promise.all([isWritten, forgotten]);
   }
 
+  /**
+   * A stream that was set aside goes on with `events`. Resolves when they are durable; calls `onDurable` when they are,
+   * also if the store has been full for too long before, or when the stream is set aside once more.
+   */
+  async untilResumed(stream: RoutedStream, events: readonly Event[], onDurable: () => void): Promise<void> {
+    const { commits, durability, ingest, state } = this.#ports;
+    const marks: Marks = new Map();
+    const rejection = (): Error => state.rejection();
+    const isResumed = ingest.requestResume(stream, marks, rejection);
+    const streams = events.map(() => stream);
+    await Promise.all([isResumed, ingest.accept({ events, streams }, marks, rejection)]);
+    const pushed = marks.get(stream) as number;
+    // Held up by nothing, and rejected only when nothing counts any more, or when the stream has new pins.
+    const released = durability.untilSettled(stream, pushed, Number.POSITIVE_INFINITY);
+    released.then(onDurable, onDurable);
+    await this.#untilSettled(marks);
+    await released;
+    await commits?.commitFrontiers();
+    state.requireAlive();
+  }
+
   /** The engine has failed. */
   failAll(): void {
     const { durability, forgets, ingest, requests, state } = this.#ports;
@@ -101,7 +132,11 @@ export class Waits {
   async #untilSettled(marks: Marks): Promise<void> {
     const { commits, durability, state } = this.#ports;
     state.requireAlive();
-    const settled = [...marks].map(([stream, pushed]) => durability.untilSettled(stream, pushed));
+    const settled = [...marks].map(([stream, pushed]) => {
+      const { aside } = stream;
+      if (aside !== undefined && pushed > aside.seen) return Promise.reject(quarantined(stream.name, aside));
+      return durability.untilSettled(stream, pushed);
+    });
     commits?.kick();
     await Promise.all(settled);
   }

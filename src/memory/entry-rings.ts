@@ -23,6 +23,10 @@ export const COMPLETION = {
   forgotten: 7,
   /** A frame that covers a stream's events in the ring and is no checkpoint: as `stored`. */
   cover: 8,
+  /** A stream is set aside at an event, or was when it was restored: stream, seen, position, text. */
+  aside: 9,
+  /** An event is skipped: stream, seen, position, text. */
+  skipped: 10,
 } as const;
 
 /** Word positions within a completion entry; u64 values take two words, low half first. */
@@ -39,8 +43,10 @@ export const ENTRY = {
   offset: 10,
   /** 1 if `offset` holds an open low. */
   hasOffset: 9,
+  /** 1 if the stream was restored as one that is set aside: there is no event in the ring. */
+  isRestored: 9,
   lastOffset: 12,
-  /** Of a frame: position of the ring before which all events of the stream are in it. */
+  /** Of a frame: position of the ring before which all events of the stream are in it. Of a fault: that of the event. */
   position: 12,
   /** Events of a source that were read; of a frame: its stream's event count. */
   count: 14,

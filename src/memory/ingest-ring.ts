@@ -27,6 +27,8 @@ export const RECORD = {
   checkpointStream: 4,
   /** The stream is over; its number may name another one once the shard has answered. */
   forgetStream: 5,
+  /** The stream that was set aside goes on with what follows. */
+  resumeStream: 6,
 } as const;
 
 /** Bits of a record's flags. */

@@ -87,6 +87,8 @@ export const WORD = {
   /** Up to which position of the ring these count, low and high half (shard). */
   countedLow: 24,
   countedHigh: 25,
+  /** Entries about events that are set aside or skipped whose records it has copied, u32 that wraps (main). */
+  faultsTaken: 26,
 } as const;
 export type Word = (typeof WORD)[keyof typeof WORD];
 

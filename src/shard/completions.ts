@@ -96,6 +96,26 @@ export class Completions {
     this.#ring.stage();
   }
 
+  /**
+   * What became of an event, whose record is at `position`, or of a stream that was restored as one set aside; `text`
+   * lies in the shard's heap, and is main's to return.
+   */
+  fault(
+    kind: typeof COMPLETION.aside | typeof COMPLETION.skipped,
+    stream: ShardStream,
+    fault: { readonly text: Frame; readonly position: number; readonly isRestored: boolean },
+  ): void {
+    const at = this.#reserve();
+    this.#u32[at + ENTRY.kind] = kind;
+    this.#u32[at + ENTRY.index] = stream.index;
+    this.#u32[at + ENTRY.address] = fault.text.address;
+    this.#u32[at + ENTRY.bytes] = fault.text.bytes;
+    this.#u32[at + ENTRY.isRestored] = fault.isRestored ? 1 : 0;
+    this.#count(at + ENTRY.seen, stream.seen);
+    this.#count(at + ENTRY.position, fault.position);
+    this.#stageNews();
+  }
+
   checkpointed(request: number): void {
     const at = this.#reserve();
     this.#u32[at + ENTRY.kind] = COMPLETION.checkpointed;

@@ -64,10 +64,13 @@ export class EventProcessor {
     return this.#table.sources[u32[(address + AT.source) >>> 2] as number] as ShardSource;
   }
 
-  /** True if the stream is due for a checkpoint by the event. `now` as for the triggers. */
+  /**
+   * True if the stream is due for a checkpoint by the event. `now` as for the triggers.
+   * @throws ERR_TIDEMARK_OPERATOR when an operator throws: the state is then anything between before and after the event
+   */
   process(record: RecordPlace, stream: ShardStream, now: number): boolean {
     const { address } = record;
-    const flags = (this.#memory.u32[(address >>> 2) + 1] as number) >>> 16;
+    const flags = this.#flagsOf(address);
     stream.seen++;
     if ((flags & FLAG.durable) !== 0) this.#wanted.add(stream);
     const source = (flags & FLAG.source) === 0 ? undefined : this.sourceOf(address);
@@ -79,6 +82,58 @@ export class EventProcessor {
     return this.#apply(record, stream, flags, source, now);
   }
 
+  /** The same once more for an event that has failed; the state is what it was before it. */
+  again(record: RecordPlace, stream: ShardStream, now: number): boolean {
+    const flags = this.#flagsOf(record.address);
+    const source = (flags & FLAG.source) === 0 ? undefined : this.sourceOf(record.address);
+    return this.#apply(record, stream, flags, source, now);
+  }
+
+  /** What an earlier event has done to the state, once more: everything else that follows from it is known. */
+  redo(address: number, stream: ShardStream): void {
+    const flags = this.#flagsOf(address);
+    const source = (flags & FLAG.source) === 0 ? undefined : this.sourceOf(address);
+    if (isDuplicate(this.#memory, address, stream, flags, source)) return;
+    const position = source === undefined ? undefined : this.#table.ensurePosition(stream, source);
+    this.#run(address, stream, flags, source, position);
+  }
+
+  /** The event is read, and does nothing. */
+  pass({ address }: RecordPlace, stream: ShardStream): void {
+    stream.seen++;
+    if ((this.#flagsOf(address) & FLAG.source) !== 0) this.#reports.onEvent(this.sourceOf(address), address);
+  }
+
+  /**
+   * The stream moves past the event, which was read: the sequence and the offset are used up; its states and its count
+   * of events stay. Returns as `process`.
+   */
+  skip(record: RecordPlace, stream: ShardStream, now: number): boolean {
+    const { address } = record;
+    const flags = this.#flagsOf(address);
+    if ((flags & FLAG.durable) !== 0) this.#wanted.add(stream);
+    const source = (flags & FLAG.source) === 0 ? undefined : this.sourceOf(address);
+    const position = this.#prepare(record, stream, source);
+    const image = stream.image >>> 2;
+    if ((flags & FLAG.sequence) === 0) this.#assignSequence(image, (address + AT.sequence) >>> 2);
+    this.#moveSequence(address, image);
+    if (position !== undefined) this.#moveOn(address, position);
+    return this.#triggers.onEvent(stream, 0, now);
+  }
+
+  /** For an event that is not to be tried: the stream has an image, and the record the event's sequence. */
+  prepare({ address, position }: RecordPlace, stream: ShardStream): void {
+    const flags = this.#flagsOf(address);
+    const source = (flags & FLAG.source) === 0 ? undefined : this.sourceOf(address);
+    if (stream.image === 0) this.#table.layOut(stream, source, position);
+    if ((flags & FLAG.sequence) === 0)
+      this.#assignSequence(stream.image >>> 2, (address + AT.sequence) >>> 2);
+  }
+
+  #flagsOf(address: number): number {
+    return (this.#memory.u32[(address >>> 2) + 1] as number) >>> 16;
+  }
+
   #apply(
     record: RecordPlace,
     stream: ShardStream,
@@ -86,27 +141,43 @@ export class EventProcessor {
     source: ShardSource | undefined,
     now: number,
   ): boolean {
-    const { u32 } = this.#memory;
     const { address } = record;
-    // Before the operators run: it can fail, and it moves the slots.
+    const position = this.#prepare(record, stream, source);
+    this.#run(address, stream, flags, source, position);
+    this.#counts.applied++;
+    const payloadBytes = this.#memory.u32[(address + AT.length) >>> 2] as number;
+    return this.#triggers.onEvent(stream, payloadBytes, now);
+  }
+
+  /** Before the operators run: it can fail, and it moves the slots. */
+  #prepare(
+    record: RecordPlace,
+    stream: ShardStream,
+    source: ShardSource | undefined,
+  ): SourcePosition | undefined {
     if (stream.image === 0) this.#table.layOut(stream, source, record.position);
     const position = source === undefined ? undefined : this.#table.ensurePosition(stream, source);
     if (stream.isLasting) this.#directory.keep(stream.index, stream.image, stream.bodyBytes, record.position);
     else this.#window.note(stream, record.position);
+    return position;
+  }
+
+  #run(
+    address: number,
+    stream: ShardStream,
+    flags: number,
+    source: ShardSource | undefined,
+    position: SourcePosition | undefined,
+  ): void {
+    const { u32 } = this.#memory;
     const image = stream.image >>> 2;
     const sequence = (address + AT.sequence) >>> 2;
-    if ((flags & FLAG.sequence) === 0) {
-      // The record is the shard's own by now; written there, the sequence reads the same in both cases.
-      const low = ((u32[image] as number) + 1) >>> 0;
-      u32[sequence] = low;
-      u32[sequence + 1] = (u32[image + 1] as number) + (low === 0 ? 1 : 0);
-    }
+    if ((flags & FLAG.sequence) === 0) this.#assignSequence(image, sequence);
     this.#event.point(address, stream.name, source?.name);
     const { onlyOperator } = stream;
     if (onlyOperator !== undefined) processEvent(onlyOperator, this.#event);
     else for (const hosted of stream.operators.inOrder) processEvent(hosted, this.#event);
-    u32[image] = u32[sequence] as number;
-    u32[image + 1] = u32[sequence + 1] as number;
+    this.#moveSequence(address, image);
     const watermark = (address + AT.watermark) >>> 2;
     if (isLess(u32, image + 2, watermark)) {
       u32[image + 2] = u32[watermark] as number;
@@ -116,9 +187,21 @@ export class EventProcessor {
     u32[image + 4] = count;
     if (count === 0) u32[image + 5] = (u32[image + 5] as number) + 1;
     if (position !== undefined) this.#moveOn(address, position);
-    this.#counts.applied++;
-    const payloadBytes = u32[(address + AT.length) >>> 2] as number;
-    return this.#triggers.onEvent(stream, payloadBytes, now);
+  }
+
+  /** The record is the shard's own by now; written there, the sequence reads the same in both cases. */
+  #assignSequence(image: number, sequence: number): void {
+    const { u32 } = this.#memory;
+    const low = ((u32[image] as number) + 1) >>> 0;
+    u32[sequence] = low;
+    u32[sequence + 1] = (u32[image + 1] as number) + (low === 0 ? 1 : 0);
+  }
+
+  #moveSequence(address: number, image: number): void {
+    const { u32 } = this.#memory;
+    const sequence = (address + AT.sequence) >>> 2;
+    u32[image] = u32[sequence] as number;
+    u32[image + 1] = u32[sequence + 1] as number;
   }
 
   /** Raises the stream's next offset, and opens its low if this is the first uncovered event. */

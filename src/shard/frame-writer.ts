@@ -2,6 +2,8 @@
  * Takes a checkpoint: a stream's image (and the snapshots of its heap operators) becomes a frame, one
  * copy plus footer, in memory that `allocate` provides. Runs on the shard's thread.
  */
+import { writeText } from '../codec/body.ts';
+import { metadataByteLength } from '../codec/extension.ts';
 import { FRAME_FOOTER_BYTES, writeCreatedAt } from '../codec/frame.ts';
 import { OPERATORS_AT, TEXT_HEAD_BYTES } from '../codec/frame-parts.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
@@ -17,6 +19,16 @@ export interface CheckpointToWrite {
   readonly createdAtMs: number;
   /** Returns an address that is 16-byte aligned, or 0: there is to be no frame. */
   readonly allocate: (bytes: number) => number;
+  /** One entry of metadata that the frame is to have, as `encodeMetadata` makes it. */
+  readonly metadata?: Uint8Array | undefined;
+}
+
+/** An entry of a frame's metadata, in the form in which it is in its extension. */
+export function encodeMetadata(key: string, value: string): Uint8Array {
+  const bytes = new Uint8Array(metadataByteLength([[key, value]]));
+  const view = new DataView(bytes.buffer);
+  writeText(bytes, view, writeText(bytes, view, 0, key), value);
+  return bytes;
 }
 
 export function writeFrame(
@@ -35,11 +47,23 @@ function copyFrame(
   checkpoint: CheckpointToWrite,
 ): Frame | undefined {
   const { bodyBytes, extensionBytes } = stream;
-  const bytes = bodyBytes + extensionBytes + FRAME_FOOTER_BYTES;
+  const { metadata } = checkpoint;
+  const metadataBytes = metadata?.length ?? 0;
+  const bytes = bodyBytes + extensionBytes + metadataBytes + FRAME_FOOTER_BYTES;
   const address = checkpoint.allocate(bytes);
   if (address === 0) return undefined;
   memory.kernel.encode(address, stream.image, bodyBytes, extensionBytes, checkpoint.createdAtMs);
+  if (metadata !== undefined) {
+    writeMetadata(memory, address + bodyBytes + extensionBytes, metadata);
+    memory.kernel.seal(address, bodyBytes, extensionBytes + metadataBytes);
+  }
   return { address, bytes };
+}
+
+/** Behind an extension without metadata, which ends at `at`. */
+function writeMetadata({ u8, view }: EngineMemory, at: number, metadata: Uint8Array): void {
+  view.setUint32(at - TEXT_HEAD_BYTES, 1, true);
+  u8.set(metadata, at);
 }
 
 function gatherFrame(
@@ -56,7 +80,8 @@ function gatherFrame(
     snapshots.set(hosted.name, snapshot);
     bodyBytes += 2 * TEXT_HEAD_BYTES + hosted.nameBytes.length + snapshot.length;
   }
-  const bytes = bodyBytes + stream.extensionBytes + FRAME_FOOTER_BYTES;
+  const extensionBytes = stream.extensionBytes + (checkpoint.metadata?.length ?? 0);
+  const bytes = bodyBytes + extensionBytes + FRAME_FOOTER_BYTES;
   const address = checkpoint.allocate(bytes);
   if (address === 0) return undefined;
   kernel.copy(address, stream.image, OPERATORS_AT);
@@ -81,6 +106,7 @@ function gatherFrame(
   const tail = stream.bodyBytes - stream.sourcesAt + stream.extensionBytes;
   kernel.copy(at, stream.image + stream.sourcesAt, tail);
   writeCreatedAt(view, address + bodyBytes, checkpoint.createdAtMs);
-  kernel.seal(address, bodyBytes, stream.extensionBytes);
+  if (checkpoint.metadata !== undefined) writeMetadata(memory, at + tail, checkpoint.metadata);
+  kernel.seal(address, bodyBytes, extensionBytes);
   return { address, bytes };
 }

@@ -165,6 +165,13 @@ export function restoreState(
   hosted.slot.bytes.set(state);
 }
 
+/** Gives an operator the state that it begins with. @throws ERR_TIDEMARK_OPERATOR */
+export function resetState(stream: string, hosted: HostedOperator): void {
+  if (hosted.kind === 'heap')
+    hosted.state = call(stream, hosted.name, 'create', () => hosted.operator.create());
+  else hosted.slot.bytes.fill(0);
+}
+
 function migrated(stream: string, hosted: HostedOperator, bytes: Uint8Array, version: number): Uint8Array {
   if (hosted.operator.migrate === undefined) {
     const found = `version ${version}, ${bytes.length} bytes`;

@@ -8,6 +8,7 @@ import { TidemarkError, toErrorRecord } from '../error.ts';
 import { ControlWords, ShardBell } from '../memory/doorbells.ts';
 import { EngineMemory } from '../memory/engine-memory.ts';
 import type { OperatorFactory } from './operator.ts';
+import { ThreadSpent } from './poison.ts';
 import { Shard } from './shard.ts';
 import type { ShardOutcome, ShardTask } from './task.ts';
 import { ShardStopped } from './waiting.ts';
@@ -30,7 +31,8 @@ export async function runShard(task: ShardTask): Promise<ShardOutcome> {
     return { kind: 'stopped' };
   } catch (error) {
     if (error instanceof ShardStopped) return { kind: 'stopped' };
-    return { kind: 'failed', error: toErrorRecord(error) };
+    const isOfEvent = error instanceof ThreadSpent;
+    return { kind: 'failed', error: toErrorRecord(isOfEvent ? error.cause : error), isOfEvent };
   }
 }
 

@@ -16,17 +16,17 @@
 import type { Clock } from '../clock.ts';
 import type { ControlWords, ShardBell } from '../memory/doorbells.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
-import { COMPLETION } from '../memory/entry-rings.ts';
 import { ImageDirectory } from '../memory/image-directory.ts';
 import { AT, FLAG, IngestReader, RECORD } from '../memory/ingest-ring.ts';
 import { type ArenaLayout, WORD } from '../memory/layout.ts';
 import { Completions } from './completions.ts';
 import { EventCounts } from './event-counts.ts';
 import { EventProcessor, type RecordPlace } from './event-processor.ts';
-import { type Frame, writeFrame } from './frame-writer.ts';
+import { FrameTaker } from './frame-taker.ts';
 import { GROUP_RECORDS, LookAhead } from './look-ahead.ts';
 import type { OperatorFactory } from './operator.ts';
 import { OperatorHost } from './operator-host.ts';
+import { PoisonEvents } from './poison.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { ShardHeap } from './shard-heap.ts';
 import { SourceReports } from './source-reports.ts';
@@ -69,6 +69,8 @@ export class Shard {
   readonly #wanted = new WantedStreams();
   readonly #window: ReplayWindow;
   readonly #directory: ImageDirectory;
+  readonly #frames: FrameTaker;
+  readonly #poison: PoisonEvents;
   readonly #reports: SourceReports;
   readonly #counts: EventCounts;
   readonly #handover: Handover;
@@ -114,7 +116,7 @@ export class Shard {
       lastingFrom: handover.ring.doneTo,
       generation: task.generation,
       allowUnclaimedState: task.allowUnclaimedState,
-      onEndLasting: (stream) => this.#endLasting(stream),
+      onEndLasting: (stream) => this.#frames.endLasting(stream, this.#ring.position, this.#now),
     });
     this.#lookAhead = new LookAhead(memory, this.#ring, this.#table.streams);
     this.#completions = new Completions(memory, task.arena, this.#waiting);
@@ -130,6 +132,31 @@ export class Shard {
       triggers: this.#triggers,
       wanted: this.#wanted,
     });
+    this.#frames = new FrameTaker(memory, ports.clock, {
+      table: this.#table,
+      heap: this.#heap,
+      completions: this.#completions,
+      window: this.#window,
+      triggers: this.#triggers,
+      reports: this.#reports,
+      beat: () => this.#waiting.beat(),
+    });
+    this.#poison = new PoisonEvents(
+      memory,
+      { ...task.poison, known: handover.faults },
+      {
+        arena: task.arena,
+        words: ports.words,
+        heap: this.#heap,
+        table: this.#table,
+        directory: this.#directory,
+        processor: this.#processor,
+        completions: this.#completions,
+        wanted: this.#wanted,
+        beat: () => this.#waiting.beat(),
+        frames: this.#frames,
+      },
+    );
     this.#now = ports.clock.now();
   }
 
@@ -140,6 +167,7 @@ export class Shard {
       heap: this.#heap,
       directory: this.#directory,
       triggers: this.#triggers,
+      poison: this.#poison,
       now: this.#now,
       memory: this.#memory,
     });
@@ -170,7 +198,7 @@ export class Shard {
     this.#completions.flush();
     this.#freeOver();
     this.#heap.report();
-    this.#ring.release(this.#window.from(this.#ring.position));
+    this.#ring.release(this.#poison.from(this.#window.from(this.#ring.position)));
     // Duplicates let frontiers rise without a frame; while events keep coming, something else will tell.
     const isNews = this.#completions.isNews || (this.#counts.dropped > dropped && !this.#ring.hasMore);
     this.#completions.isNews = false;
@@ -188,6 +216,7 @@ export class Shard {
     return (
       !this.#ring.hasMore &&
       !this.#window.isHoldingUp(this.#ring) &&
+      !this.#poison.isTaken &&
       !this.#waiting.isStopped &&
       this.#words.get(WORD.checkpointRequest) === this.#checkpointsDone
     );
@@ -233,12 +262,13 @@ export class Shard {
     const stream = this.#table.streams[u32[word + AT.index / 4] as number];
     const counts = this.#counts;
     const { applied, dropped } = counts;
-    if (stream !== undefined && position >= (kind === RECORD.event ? stream.readTo : stream.definedAt)) {
+    const isOfState = kind === RECORD.event || kind === RECORD.resumeStream;
+    if (stream !== undefined && position >= (isOfState ? stream.readTo : stream.definedAt)) {
       this.#processRecord(address);
     } else if (kind === RECORD.event) {
       const flags = (u32[word + 1] as number) >>> 16;
       if ((flags & FLAG.source) !== 0) this.#reports.onEvent(this.#processor.sourceOf(address), address);
-      if (stream !== undefined && (flags & FLAG.durable) !== 0) this.#wanted.add(stream);
+      if (stream?.isAside === false && (flags & FLAG.durable) !== 0) this.#wanted.add(stream);
       counts.applied++;
     }
     if (position >= this.#handover.ring.countedTo) return;
@@ -262,10 +292,13 @@ export class Shard {
         this.#table.defineSource(index, this.#nameIn(address));
         return;
       case RECORD.checkpointStream:
-        this.#wanted.add(this.#table.streams[index] as ShardStream);
+        this.#want(this.#table.streams[index] as ShardStream);
         return;
       case RECORD.forgetStream:
         this.#forget(this.#table.streams[index] as ShardStream);
+        return;
+      case RECORD.resumeStream:
+        this.#poison.resume(this.#table.streams[index] as ShardStream, this.#record, this.#now);
         return;
       default:
         throw new TypeError(`record of unknown kind ${kind}`);
@@ -277,7 +310,23 @@ export class Shard {
   }
 
   #onEvent(stream: ShardStream): void {
-    if (this.#processor.process(this.#record, stream, this.#now)) this.#checkpoint(stream);
+    const record = this.#record;
+    const now = this.#now;
+    let isDue: boolean;
+    if (stream.isAside || record.position === this.#poison.next) {
+      isDue = this.#poison.meet(record, stream, now);
+    } else {
+      try {
+        isDue = this.#processor.process(record, stream, now);
+      } catch (error) {
+        isDue = this.#poison.onError(error, record, stream, now);
+      }
+    }
+    if (isDue) this.#checkpoint(stream);
+  }
+
+  #want(stream: ShardStream): void {
+    if (!stream.isAside) this.#wanted.add(stream);
   }
 
   #checkpointWanted(): void {
@@ -296,7 +345,7 @@ export class Shard {
     this.#wanted.remove(stream);
     this.#triggers.forget(stream);
     this.#window.remove(stream);
-    this.#tellLows(stream);
+    this.#frames.tellLows(stream);
     this.#table.forgetStream(stream);
     this.#over.push(stream);
     this.#completions.forgotten(stream);
@@ -310,37 +359,8 @@ export class Shard {
   }
 
   readonly #checkpoint = (stream: ShardStream): void => {
-    this.#checkpointAt(stream, this.#record.end);
+    this.#frames.checkpoint(stream, this.#record.end, this.#now);
   };
-
-  #checkpointAt(stream: ShardStream, position: number): void {
-    const frame = this.#write(stream, (bytes) => this.#heap.allocateFrame(bytes, stream.name)) as Frame;
-    this.#tellLows(stream);
-    this.#tellFrame(COMPLETION.stored, stream, frame, position);
-    this.#triggers.onCheckpoint(stream, this.#now);
-  }
-
-  /** Puts all that the stream has read before `position` into a frame: a cover, or a checkpoint if there is no room for one. */
-  #cover(stream: ShardStream, position: number): void {
-    const frame = this.#write(stream, (bytes) => this.#heap.allocateSpare(bytes));
-    if (frame === undefined) this.#checkpointAt(stream, position);
-    else this.#tellFrame(COMPLETION.cover, stream, frame, position);
-  }
-
-  #write(stream: ShardStream, allocate: (bytes: number) => number): Frame | undefined {
-    this.#waiting.beat();
-    return writeFrame(this.#memory, stream, { createdAtMs: this.#clock.wallMs(), allocate });
-  }
-
-  #tellFrame(
-    kind: typeof COMPLETION.stored | typeof COMPLETION.cover,
-    stream: ShardStream,
-    frame: Frame,
-    position: number,
-  ): void {
-    this.#completions.frame(kind, stream, frame, position);
-    this.#window.remove(stream);
-  }
 
   /** Covers streams until what they hold of the ring is little enough. */
   #keepWithinRing(): void {
@@ -349,25 +369,7 @@ export class Shard {
       stream !== undefined;
       stream = this.#window.excess(this.#ring)
     )
-      this.#cover(stream, this.#record.end);
-  }
-
-  /** An image that lasted will be one that does not: from now on the ring has to keep what is not in a frame. */
-  #endLasting(stream: ShardStream): void {
-    this.#cover(stream, this.#ring.position);
-    // Main has to know of the frame before the image is gone.
-    this.#completions.flush();
-  }
-
-  /** Nothing of the stream is open any more; what was goes with the entry that follows. */
-  #tellLows(stream: ShardStream): void {
-    for (const position of stream.positions) {
-      if (!position.isOpen) continue;
-      this.#completions.low(position);
-      position.isOpen = false;
-      position.source.lows.remove(position.lowLink);
-      this.#reports.touch(position.source);
-    }
+      this.#frames.cover(stream, this.#record.end, this.#now);
   }
 
   /** What was pushed before the request has to be read first; requests that came since are one. */

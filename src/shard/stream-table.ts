@@ -3,6 +3,7 @@
  * numbers both; a stream's number is its place among the streams of this shard.
  */
 
+import { BODY_EVENT_COUNT, BODY_OPERATOR_COUNT } from '../codec/body.ts';
 import { FRAME_FOOTER_BYTES } from '../codec/frame.ts';
 import { decodeUtf8, encodeUtf8 } from '../codec/utf8.ts';
 import type { CheckpointView } from '../codec/view.ts';
@@ -21,9 +22,12 @@ import {
   sourceNamesIn,
   withSource,
 } from './image.ts';
-import { type OperatorHost, restoreState } from './operator-host.ts';
+import { type OperatorHost, resetState, restoreState } from './operator-host.ts';
 import type { ShardHeap } from './shard-heap.ts';
 import { ShardSource, ShardStream, type SourcePosition } from './stream.ts';
+
+/** Key of the metadata of a checkpoint whose stream is set aside. */
+export const ASIDE_KEY = 'tidemark.quarantine';
 
 export interface StreamTableParts {
   readonly heap: ShardHeap;
@@ -76,10 +80,13 @@ export class StreamTable {
 
   /**
    * A stream as the frame at `address` has it, with all its records before `readTo` of the ring. The frame is verified
-   * again: it may have been on a disk.
+   * again: it may have been on a disk. Returns what it says of its stream's being set aside, if it is.
    * @throws as `defineStream` and `layOut`; ERR_TIDEMARK_STATE_VERSION, ERR_TIDEMARK_UNCLAIMED_STATE
    */
-  restoreStream(stream: ShardStream, frame: { address: number; bytes: number; readTo: number }): void {
+  restoreStream(
+    stream: ShardStream,
+    frame: { address: number; bytes: number; readTo: number },
+  ): string | undefined {
     const { name } = stream;
     const view = viewFrameAt(this.#memory, frame.address, frame.bytes);
     this.#requireClaimed(stream, view);
@@ -88,11 +95,7 @@ export class StreamTable {
       stream,
       offsets.map(([source]) => this.#sourceNamed(source)),
     );
-    const word = stream.image / 8;
-    const { u64 } = this.#memory;
-    u64[word] = view.sequence;
-    u64[word + 1] = view.watermarkNs;
-    u64[word + 2] = view.eventCount;
+    this.#writeCounters(stream, view);
     for (const [at, position] of stream.positions.entries()) {
       // Both are in the order of the body: ascending by name.
       this.#memory.view.setBigUint64(position.offsetAddress, (offsets[at] as [string, bigint])[1], true);
@@ -101,7 +104,56 @@ export class StreamTable {
       const state = view.operator(hosted.name);
       if (state !== undefined) restoreState(name, hosted, state, view.operatorVersion(hosted.name) ?? 0);
     }
+    this.noteFrame(stream, frame);
     this.#enter(stream, frame.readTo, Number(view.eventCount));
+    return view.hasMetadata ? view.metadata().get(ASIDE_KEY) : undefined;
+  }
+
+  /** The frame is the newest of the stream, and has all that its image has. */
+  noteFrame(stream: ShardStream, { address, bytes }: { address: number; bytes: number }): void {
+    stream.frameAddress = address;
+    stream.frameBytes = bytes;
+    stream.frameCount = this.#memory.u32[(stream.image + BODY_EVENT_COUNT) >>> 2] as number;
+  }
+
+  /**
+   * Puts the stream, whose image does not outlive the thread, back to what its newest frame has, or to what it began
+   * with; sources that came later stay, unread. False, and nothing has changed: the frame has left memory.
+   * @throws ERR_TIDEMARK_OPERATOR
+   */
+  rewind(stream: ShardStream): boolean {
+    const view = stream.frameBytes === 0 ? undefined : this.#newestFrame(stream);
+    if (view === undefined && stream.frameBytes !== 0) return false;
+    if (view === undefined) this.#memory.u8.fill(0, stream.image, stream.image + BODY_OPERATOR_COUNT);
+    else this.#writeCounters(stream, view);
+    for (const { source, offsetAddress } of stream.positions)
+      this.#memory.view.setBigUint64(offsetAddress, view?.sourceOffset(source.name) ?? 0n, true);
+    for (const hosted of stream.operators.byName) {
+      const state = view?.operator(hosted.name);
+      if (state === undefined) resetState(stream.name, hosted);
+      else restoreState(stream.name, hosted, state, view?.operatorVersion(hosted.name) ?? 0);
+    }
+    return true;
+  }
+
+  /** Main may have given its memory back: then something else is there. What is there does not change meanwhile. */
+  #newestFrame({ name, frameAddress, frameBytes, frameCount }: ShardStream): CheckpointView | undefined {
+    try {
+      const view = viewFrameAt(this.#memory, frameAddress, frameBytes);
+      const isOfStream = view.streamId === name && Number(view.eventCount & 0xffff_ffffn) === frameCount;
+      return isOfStream ? view : undefined;
+    } catch (error) {
+      if ((error as TidemarkError).code === 'ERR_TIDEMARK_DAMAGED_FRAME') return undefined;
+      throw error;
+    }
+  }
+
+  #writeCounters({ image }: ShardStream, view: CheckpointView): void {
+    const { u64 } = this.#memory;
+    const word = image / 8;
+    u64[word] = view.sequence;
+    u64[word + 1] = view.watermarkNs;
+    u64[word + 2] = view.eventCount;
   }
 
   /** Goes on with an image that has outlived its thread. @throws ERR_TIDEMARK_OPERATOR if it is not that of the operators */

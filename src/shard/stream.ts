@@ -42,6 +42,8 @@ export class ShardStream implements CheckpointFacts {
   isWanted = false;
   /** Its image outlives the thread. */
   isLasting = false;
+  /** It is set aside: its events are read, and nothing else is done with them. */
+  isAside = false;
   readonly index: number;
   /** Bytes of the image's body part. */
   bodyBytes = 0;
@@ -61,6 +63,11 @@ export class ShardStream implements CheckpointFacts {
   /** Bytes of the image from its begin up to the section of sources. */
   sourcesAt = 0;
   extensionBytes = 0;
+
+  /** Its newest frame, whose memory may be another's by now: address, bytes (0: there is none), event count mod 2^32. */
+  frameAddress = 0;
+  frameBytes = 0;
+  frameCount = 0;
 
   firstUncoveredAt = 0;
   /** Kept with `idleMs` only. */

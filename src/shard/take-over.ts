@@ -8,10 +8,11 @@
 import { BODY_EVENT_COUNT } from '../codec/body.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import type { ImageDirectory } from '../memory/image-directory.ts';
+import type { PoisonEvents } from './poison.ts';
 import type { ShardHeap } from './shard-heap.ts';
 import type { ShardStream } from './stream.ts';
 import type { StreamTable } from './stream-table.ts';
-import type { HandedSources, HandedStreams, Handover } from './task.ts';
+import { ASIDE, type HandedSources, type HandedStreams, type Handover } from './task.ts';
 import type { Triggers } from './triggers.ts';
 
 export interface TakeOverPorts {
@@ -19,6 +20,7 @@ export interface TakeOverPorts {
   readonly heap: ShardHeap;
   readonly directory: ImageDirectory;
   readonly triggers: Triggers;
+  readonly poison: PoisonEvents;
   readonly now: number;
   readonly memory: EngineMemory;
 }
@@ -49,13 +51,14 @@ function bringBack(
   stream: ShardStream,
   streams: HandedStreams,
   sources: HandedSources,
-  { memory, table, heap, directory, triggers, now }: TakeOverPorts,
+  { memory, table, heap, directory, triggers, poison, now }: TakeOverPorts,
 ): void {
   const { index } = stream;
   const address = streams.addresses[index] as number;
   const bytes = streams.bytes[index] as number;
   const image = directory.get(index);
   let uncovered = 0;
+  stream.isAside = streams.aside[index] === ASIDE.yes;
   if (image !== undefined) {
     table.adoptStream(stream, image);
     const checkpointCount = streams.checkpointCounts[index] as number;
@@ -63,7 +66,8 @@ function bringBack(
     // Modulo 2^32, as what the image knows is.
     uncovered = checkpointCount > 0 ? count - checkpointCount : (count - image.restoredCount) % 2 ** 32;
   } else if (address !== 0) {
-    table.restoreStream(stream, { address, bytes, readTo: stream.readTo });
+    const text = table.restoreStream(stream, { address, bytes, readTo: stream.readTo });
+    if (text !== undefined && streams.aside[index] === ASIDE.asRestored) poison.restored(stream, text);
     uncovered = streams.uncovered[index] as number;
   }
   if (streams.isTransient[index] === 1) heap.free(address, bytes);

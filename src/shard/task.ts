@@ -25,6 +25,30 @@ export interface HandedStreams {
   readonly uncovered: Float64Array;
   /** Its event count in the newest checkpoint of this life; 0: there is none. */
   readonly checkpointCounts: Float64Array;
+  readonly aside: Uint8Array;
+}
+
+/** Whether a stream is set aside. */
+export const ASIDE = {
+  no: 0,
+  yes: 1,
+  /** If the frame that it is restored from says so; then the main thread is to be told. */
+  asRestored: 2,
+} as const;
+
+/** An event that has ended the threads before so often that it is not to be tried again. */
+export interface HandedFault {
+  /** Of its record in the ring. */
+  readonly position: number;
+  readonly attempts: number;
+  readonly error: ErrorRecord;
+}
+
+/** What becomes of an event that an operator throws at, or does not survive, time after time. */
+export interface PoisonPolicy {
+  readonly onPoison: 'quarantine' | 'skip' | 'fail';
+  /** How often an event is tried. */
+  readonly attemptsMax: number;
 }
 
 /** The sources that the shard's ring has defined, by their numbers, in parallel arrays. */
@@ -56,6 +80,8 @@ export interface Handover {
   readonly streams: HandedStreams;
   readonly sources: HandedSources;
   readonly ring: HandedRing;
+  /** Ascending by position. */
+  readonly faults: readonly HandedFault[];
   /** Frames in the shard's heap apart from those of `streams`: they are the main thread's to return. */
   readonly otherFrames: { readonly addresses: Uint32Array; readonly bytes: Uint32Array };
 }
@@ -67,11 +93,15 @@ export interface ShardTask {
   /** URL of the module whose default export makes the operators of a stream. */
   readonly operators: string;
   readonly policy: CheckpointPolicy;
+  readonly poison: PoisonPolicy;
   readonly allowUnclaimedState: boolean;
   readonly handover: Handover;
 }
 
 export type ShardOutcome =
   | { readonly kind: 'stopped' }
-  /** The error says all; the shard has not published anything after it. */
-  | { readonly kind: 'failed'; readonly error: ErrorRecord };
+  /**
+   * The error says all; the shard has not published anything after it. With `isOfEvent` it is of the event under way,
+   * and another thread may try that again.
+   */
+  | { readonly kind: 'failed'; readonly error: ErrorRecord; readonly isOfEvent: boolean };

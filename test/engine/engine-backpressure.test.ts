@@ -184,7 +184,7 @@ test('a checkpoint that waits for room while the store fails is rejected as ever
     throw new Error('no room on the shelf');
   };
   const { engine, gate } = await stalled({ store, checkpoint: { everyEvents: 1 } });
-  const pending = [engine.push({ stream: 'a', payload: 'x' }, { until: 'durable' })];
+  const pending: Promise<unknown>[] = [engine.push({ stream: 'a', payload: 'x' }, { until: 'durable' })];
   for (let n = 0; n < 10; n++) pending.push(engine.checkpoint(), engine.checkpoint('a'));
   gate.open();
   for (const each of pending) expect(await failureCode(each)).toBe('ERR_TIDEMARK_STORE_FAILED');

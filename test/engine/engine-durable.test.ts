@@ -75,7 +75,7 @@ describe('a checkpoint on request', () => {
 
   test('resolves with other checkpoints and pushes under way', async () => {
     const engine = await openEngine({ directory: await newDirectory() });
-    const work: Promise<void>[] = [];
+    const work: Promise<unknown>[] = [];
     for (let n = 0; n < 200; n++) {
       work.push(engine.push(at(`s${n % 5}`, n), n % 7 === 0 ? { until: 'durable' } : {}));
       if (n % 11 === 0) work.push(engine.checkpoint());

@@ -32,10 +32,11 @@ function nextTurn(): Promise<void> {
 }
 
 /** Again and again, as a caller would: a store is full until what it refused has gone through. */
-async function untilRoom(call: () => Promise<void>): Promise<void> {
+async function untilRoom(call: () => Promise<unknown>): Promise<void> {
   for (;;) {
     try {
-      return await call();
+      await call();
+      return;
     } catch (error) {
       expect(error).toMatchObject({ code: 'ERR_TIDEMARK_STORE_FULL', retryable: true });
     }

@@ -45,6 +45,7 @@ class Bench {
         takeOver: () => undefined,
       } as unknown as CompletionReader,
       attemptsMax: 3,
+      onPoison: 'fail',
       isAlive: () => this.isAlive,
       onRestart: () => void this.log.push('restart'),
       onError: (error) => void this.errors.push(error),

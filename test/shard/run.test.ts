@@ -25,6 +25,7 @@ async function life(operators: string): Promise<{ outcome: ShardOutcome; isReady
     generation: 1n,
     operators,
     policy: {},
+    poison: { onPoison: 'fail', attemptsMax: 1 },
     allowUnclaimedState: false,
     handover: firstHandover([], false),
   });

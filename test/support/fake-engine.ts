@@ -2,6 +2,7 @@
 import { CheckpointId } from '../../src/checkpoint/id.ts';
 import { CheckpointState } from '../../src/checkpoint/state.ts';
 import type { RunnableEngine } from '../../src/cli/runner.ts';
+import type { CheckpointSummary } from '../../src/engine/engine.ts';
 import type { Event } from '../../src/engine/event.ts';
 
 export class FakeEngine implements RunnableEngine {
@@ -51,8 +52,9 @@ export class FakeEngine implements RunnableEngine {
     }
   }
 
-  async checkpoint(): Promise<void> {
+  async checkpoint(): Promise<CheckpointSummary> {
     this.calls.push('checkpoint');
+    return { quarantined: [] };
   }
 
   async latest(stream: string): Promise<CheckpointState | undefined> {
@@ -76,15 +78,17 @@ export class FakeEngine implements RunnableEngine {
       generation: 1,
       streams: this.states.size,
       shards: [0, 1].map((shard) => ({ shard, ...figures })),
-      events: { accepted: this.applied, applied: this.applied, dropped: 3 },
+      events: { accepted: this.applied, applied: this.applied, dropped: 3, skipped: 0 },
+      quarantine: { streams: 0, heldEvents: 0, heldBytes: 0, droppedEvents: 0 },
       checkpoints: { stored: 40, durable: 30, storedBytes: 4_000, durableBytes: 3_000 },
       memory: { bytes: 0, heapUsedBytes: 0, heapBytes: 0, frames: 0, frameBytes: 0 },
       store: { commits: 1, refusals: 0 },
     };
   }
 
-  async close(): Promise<void> {
+  async close(): Promise<CheckpointSummary> {
     this.calls.push('close');
+    return { quarantined: [] };
   }
 
   on(event: string, listener: (value: never) => void): this {

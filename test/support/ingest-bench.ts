@@ -52,6 +52,9 @@ export class IngestBench {
       router: this.router,
       shards: this.#shards,
       onFull: (shard) => void this.full.push(shard),
+      holdOut: () => {
+        throw new Error('nothing is set aside here');
+      },
       defer: (callback) => void this.deferred.push(callback),
     });
   }

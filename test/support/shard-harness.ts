@@ -20,7 +20,7 @@ import { type ArenaLayout, heapRegion, planArenas, WORD, type Word } from '../..
 import { SlabAllocator } from '../../src/memory/slab-allocator.ts';
 import type { OperatorFactory } from '../../src/shard/operator.ts';
 import { Shard } from '../../src/shard/shard.ts';
-import type { Handover } from '../../src/shard/task.ts';
+import type { Handover, PoisonPolicy } from '../../src/shard/task.ts';
 
 export class FakeClock implements Clock {
   ms = 1_000;
@@ -98,6 +98,7 @@ export interface HarnessOptions {
   readonly memoryBytes?: number;
   readonly ringBytes?: number;
   readonly allowUnclaimedState?: boolean;
+  readonly poison?: PoisonPolicy;
   readonly restored?: readonly RestoredFrame[];
 }
 
@@ -142,6 +143,7 @@ export class ShardHarness {
         arena: this.arena,
         generation: options.generation ?? 7n,
         policy: options.policy ?? {},
+        poison: options.poison ?? { onPoison: 'fail', attemptsMax: 1 },
         allowUnclaimedState: options.allowUnclaimedState ?? false,
         handover,
       },

@@ -42,7 +42,7 @@ const records = randomJob(jobSeed).filter(([event]) => {
   return position === undefined || BigInt(event?.offset ?? 0) >= position;
 });
 const end = isWhole ? records.length : random.below(records.length + 1);
-let unawaited: Promise<void>[] = [];
+let unawaited: Promise<unknown>[] = [];
 for (let at = 0; at < end; ) {
   const batch = records.slice(at, Math.min(end, at + random.magnitude(300)));
   at += batch.length;

@@ -21,7 +21,9 @@ const SMALL = {
 export async function openEngine(options: Partial<EngineOptions> = {}): Promise<CheckpointEngine> {
   const engine = await CheckpointEngine.open({ ...SMALL, ...options });
   // A test that closes its engine, or makes it fail, has looked at the outcome itself.
-  onTestFinished(() => engine.close().catch(() => undefined));
+  onTestFinished(async () => {
+    await engine.close().catch(() => undefined);
+  });
   return engine;
 }
 

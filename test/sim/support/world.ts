@@ -82,6 +82,7 @@ export class World {
       router: this.#router,
       shards: this.#handles,
       onFull: (shard, bytes) => this.#handles[shard]?.words.set(WORD.spaceWanted, bytes),
+      holdOut: () => undefined,
       defer: (callback) => void this.#deferred.push(callback),
     });
     this.#completions = new CompletionReader(this.#memory, {
@@ -97,6 +98,7 @@ export class World {
           this.#central.addCover(frame);
         },
         onCovered: () => undefined,
+        onFault: () => undefined,
         onForgotten: (stream, lows) => this.#central.forget(stream, lows),
         onCheckpointed: (shard, request) => {
           shard.checkpointsDone = request;
@@ -167,7 +169,14 @@ export class World {
     const words = new ControlWords(this.#memory, handle.arena);
     const shard = new Shard(
       new EngineMemory(this.#memory.memory, handle.arena.control),
-      { arena: handle.arena, generation: 1n, policy: this.#policy, allowUnclaimedState: false, handover },
+      {
+        arena: handle.arena,
+        generation: 1n,
+        policy: this.#policy,
+        poison: { onPoison: 'fail', attemptsMax: 1 },
+        allowUnclaimedState: false,
+        handover,
+      },
       {
         clock: this.#clock,
         words,
