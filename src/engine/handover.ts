@@ -82,6 +82,9 @@ export async function leftBehind(
   const directory = new ImageDirectory(ports.memory, shard.arena);
   const under = shard.currentPosition;
   if (under !== undefined) directory.undo(under);
+  // Their streams have come past them, or are over.
+  for (const position of shard.faults.keys())
+    if (position < shard.ring.released) shard.faults.delete(position);
   // Behind what it was to read again, the thread may not have come.
   shard.doneTo = Math.max(shard.doneTo, shard.readPosition ?? 0);
   for (const { index, begunAt } of directory.images()) {

@@ -175,6 +175,8 @@ export class Quarantine {
     // In the same turn: what is pushed next comes behind what is held out.
     const events = aside.take().slice(from);
     stream.aside = undefined;
+    // The shard goes on passing its events by until it is told, which may have to wait for room.
+    stream.resumedAt = Number.POSITIVE_INFINITY;
     this.#streams.delete(stream);
     await this.#ports.resume(stream, events, () => aside.release());
   }

@@ -46,7 +46,7 @@ export class RoutedStream extends IndexedStream {
   waiters: DurabilityWaiter[] | undefined;
   /** It is set aside, and events that are pushed to it are held out. */
   aside: Aside | undefined;
-  /** Position of its shard's ring behind the record with which it last went on after that. */
+  /** Position of its shard's ring behind the record with which it last went on after that; Infinity before it is written. */
   resumedAt = Number.NEGATIVE_INFINITY;
 
   constructor(name: string, shard: number, index: number) {

@@ -69,13 +69,13 @@ export interface PoisonParts {
 }
 
 export class PoisonEvents {
-  /** Position of the next event that is known not to be tried; NaN: there is none. */
-  next = Number.NaN;
+  /** No event before this position is known not to be tried; `faultAt` says of later ones. */
+  next = Number.POSITIVE_INFINITY;
   readonly #memory: EngineMemory;
   readonly #policy: PoisonPolicy;
   readonly #parts: PoisonParts;
   readonly #known: readonly HandedFault[];
-  #at = 0;
+  #at = -1;
   /** Number of the last entry that was told, and the positions of those that main has not copied from yet. */
   #told: number;
   #untaken: { readonly number: number; readonly position: number }[] = [];
@@ -90,18 +90,22 @@ export class PoisonEvents {
     this.#parts = parts;
     this.#known = policy.known;
     this.#told = parts.words.get(WORD.faultsTaken);
-    this.#nextKnown();
+    this.#passKnown();
+  }
+
+  /** What is known of the event at `position`, if it is not to be tried. Positions ascend from call to call. */
+  faultAt(position: number): HandedFault | undefined {
+    // What was passed over was not for its stream any more.
+    while (this.next < position) this.#passKnown();
+    if (this.next > position) return undefined;
+    const fault = this.#known[this.#at];
+    this.#passKnown();
+    return fault;
   }
 
   /** An event of a stream that is set aside, or one that is known. Returns whether the stream is due. */
-  meet(record: RecordPlace, stream: ShardStream, now: number): boolean {
-    const { processor } = this.#parts;
-    const fault = record.position === this.next ? this.#known[this.#at] : undefined;
-    processor.pass(record, stream);
-    if (fault !== undefined) {
-      this.#at++;
-      this.#nextKnown();
-    }
+  meet(record: RecordPlace, stream: ShardStream, fault: HandedFault | undefined, now: number): boolean {
+    this.#parts.processor.pass(record, stream);
     if (stream.isAside || fault === undefined) return false;
     return this.#giveUp(record, stream, { ...fault, now });
   }
@@ -114,8 +118,8 @@ export class PoisonEvents {
     const { attemptsMax, onPoison } = this.#policy;
     let last = requireOfOperator(error);
     for (let attempts = 1; attempts < attemptsMax; attempts++) {
-      this.#goBack(record, stream, last);
       this.#parts.beat();
+      this.#goBack(record, stream, last);
       try {
         return this.#parts.processor.again(record, stream, now);
       } catch (again) {
@@ -123,6 +127,7 @@ export class PoisonEvents {
       }
     }
     if (onPoison === 'fail') throw last;
+    this.#parts.beat();
     this.#goBack(record, stream, last);
     return this.#giveUp(record, stream, { attempts: attemptsMax, error: toErrorRecord(last), now });
   }
@@ -154,12 +159,25 @@ export class PoisonEvents {
     return first !== undefined && ((first.number - this.#parts.words.get(WORD.faultsTaken)) | 0) <= 0;
   }
 
-  #nextKnown(): void {
-    this.next = this.#known[this.#at]?.position ?? Number.NaN;
+  #passKnown(): void {
+    this.#at++;
+    this.next = this.#known[this.#at]?.position ?? Number.POSITIVE_INFINITY;
   }
 
   /** The event was read, and the state is what it was before it. */
   #giveUp(record: RecordPlace, stream: ShardStream, failure: Failure & { readonly now: number }): boolean {
+    const isDue = this.#setAsideOrSkip(record, stream, failure);
+    // Before another event is read: were the thread to end, all before that would count as done by images that outlive
+    // it, and the next one would try the event again.
+    this.#parts.completions.flush();
+    return isDue;
+  }
+
+  #setAsideOrSkip(
+    record: RecordPlace,
+    stream: ShardStream,
+    failure: Failure & { readonly now: number },
+  ): boolean {
     const { position } = record;
     if (this.#policy.onPoison === 'skip') {
       const isDue = this.#parts.processor.skip(record, stream, failure.now);

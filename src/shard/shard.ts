@@ -313,8 +313,9 @@ export class Shard {
     const record = this.#record;
     const now = this.#now;
     let isDue: boolean;
-    if (stream.isAside || record.position === this.#poison.next) {
-      isDue = this.#poison.meet(record, stream, now);
+    const fault = record.position < this.#poison.next ? undefined : this.#poison.faultAt(record.position);
+    if (stream.isAside || fault !== undefined) {
+      isDue = this.#poison.meet(record, stream, fault, now);
     } else {
       try {
         isDue = this.#processor.process(record, stream, now);

@@ -30,7 +30,7 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/shard/shard.ts',
-        text: 'this.#ring.release(this.#window.from(this.#ring.position));',
+        text: 'this.#ring.release(this.#poison.from(this.#window.from(this.#ring.position)));',
         with: 'this.#ring.release();',
       },
     ],
@@ -52,6 +52,47 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
         file: 'src/engine/handover.ts',
         text: '      readTo[index] = shard.doneTo;',
         with: '      readTo[index] = shard.ring.released;',
+      },
+    ],
+  },
+  {
+    name: 'an event is skipped, or a stream set aside, without the state being restored before',
+    edits: [
+      {
+        file: 'src/shard/poison.ts',
+        text: `    this.#parts.beat();
+    this.#goBack(record, stream, last);`,
+        with: '',
+      },
+    ],
+  },
+  {
+    name: 'the ring does not keep what main is to copy of it',
+    edits: [
+      {
+        file: 'src/shard/shard.ts',
+        text: 'this.#ring.release(this.#poison.from(this.#window.from(this.#ring.position)));',
+        with: 'this.#ring.release(this.#window.from(this.#ring.position));',
+      },
+    ],
+  },
+  {
+    name: 'what is held out of a stream holds no frontier',
+    edits: [
+      {
+        file: 'src/engine/frontiers.ts',
+        text: '    for (const { offset } of this.#holds) least = lesser(least, BigInt(offset));',
+        with: '',
+      },
+    ],
+  },
+  {
+    name: 'another event is read before main can know of one that was given up',
+    edits: [
+      {
+        file: 'src/shard/poison.ts',
+        text: '    this.#parts.completions.flush();',
+        with: '',
       },
     ],
   },

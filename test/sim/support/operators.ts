@@ -1,4 +1,7 @@
-/** Operators whose calls may be the last of their shard: a fuse counts them. */
+/**
+ * Operators whose calls may be the last of their shard: a fuse counts them. They throw at an event whose payload ends with
+ * `!`, and one that ends with `?` burns the fuse; both each time.
+ */
 import type { HeapOperator, Operator, OperatorEvent } from '../../../src/index.ts';
 import { type Folded, folded, foldedBytes, NOTHING_FOLDED, readFolded } from '../../support/folded.ts';
 
@@ -10,12 +13,19 @@ export interface Fuse {
 const LARGE_BYTES = 3_000;
 const decoder = new TextDecoder();
 
-function burn(fuse: Fuse): void {
+function burn(fuse: Fuse, event?: OperatorEvent): void {
+  const poison = event === undefined ? undefined : textOf(event).at(-1);
+  if (poison === '?') fuse.left = 0;
   if (--fuse.left <= 0) throw new Error('the thread ends');
+  if (poison === '!') throw new Error('poison');
+}
+
+function textOf(event: OperatorEvent): string {
+  return decoder.decode(new Uint8Array(event.payload));
 }
 
 function numberOf(event: OperatorEvent): number {
-  return Number(decoder.decode(new Uint8Array(event.payload)));
+  return Number.parseInt(textOf(event), 10);
 }
 
 function slot(name: string, bytes: number, fuse: Fuse): Operator {
@@ -28,7 +38,7 @@ function slot(name: string, bytes: number, fuse: Fuse): Operator {
       const { count, hash } = folded(readFolded(bytes), numberOf(event));
       // Half of the event is in the state when the thread ends.
       view.setUint32(0, count, true);
-      burn(fuse);
+      burn(fuse, event);
       view.setUint32(4, hash, true);
     },
   };
@@ -42,7 +52,7 @@ function heap(fuse: Fuse): Operator {
     create: () => ({ state: NOTHING_FOLDED }),
     process(event, kept: { state: Folded }) {
       kept.state = folded(kept.state, numberOf(event));
-      burn(fuse);
+      burn(fuse, event);
     },
     snapshot({ state }) {
       burn(fuse);

@@ -1,20 +1,28 @@
 /**
  * An engine without threads: its rings, shards, central store and handovers run in one thread, one step after the other
- * as a seed says. Shards die at any call of an operator, or between two turns; what is durable is kept by name, and
- * what may be there at any time is known by a plain list of the events of each stream.
+ * as a seed says. Shards die at any call of an operator, or between two turns, and some events are poison; what is
+ * durable is kept by name, and what may be there at any time is known by a plain list of the events of each stream.
  */
 import { viewFrame } from '../../../src/codec/view.ts';
+import { CheckpointRequests } from '../../../src/engine/checkpoint-requests.ts';
 import { CompletionReader } from '../../../src/engine/completion-reader.ts';
+import { Durability } from '../../../src/engine/durability.ts';
+import { EngineState } from '../../../src/engine/engine-state.ts';
 import type { Event } from '../../../src/engine/event.ts';
+import { Forgets } from '../../../src/engine/forgets.ts';
 import { computeFrontiers } from '../../../src/engine/frontiers.ts';
 import { firstHandover, leftBehind } from '../../../src/engine/handover.ts';
 import { Ingest } from '../../../src/engine/ingest.ts';
 import { serveMemory } from '../../../src/engine/memory-service.ts';
+import { Quarantine } from '../../../src/engine/quarantine.ts';
 import { type RoutedStream, Router } from '../../../src/engine/router.ts';
 import { ShardHandle } from '../../../src/engine/shard-handle.ts';
+import { Waits } from '../../../src/engine/waits.ts';
 import { ControlWords } from '../../../src/memory/doorbells.ts';
 import { EngineMemory } from '../../../src/memory/engine-memory.ts';
-import { planArenas, WORD } from '../../../src/memory/layout.ts';
+import { AT, RECORD, recordsBetween } from '../../../src/memory/ingest-ring.ts';
+import { type ArenaLayout, planArenas, WORD, type Word } from '../../../src/memory/layout.ts';
+import { ThreadSpent } from '../../../src/shard/poison.ts';
 import { Shard } from '../../../src/shard/shard.ts';
 import type { Handover } from '../../../src/shard/task.ts';
 import { CentralStore } from '../../../src/store/central-store.ts';
@@ -25,8 +33,31 @@ import { FakeClock } from '../../support/shard-harness.ts';
 import { type Fuse, operatorsFor } from './operators.ts';
 
 const SHARDS = 2;
+const ATTEMPTS_MAX = 2;
 const NAMES = ['slot', 'large', 'heap', 'mixed'].flatMap((kind) => [0, 1, 2].map((i) => `${kind}-${i}`));
 const SOURCES = ['a', 'b', undefined] as const;
+
+/** Place of the first event that is held out of the stream; there may be duplicates among those that are. */
+function firstHeld({ aside, bringsSequences }: RoutedStream, events: readonly Accepted[]): number {
+  if (aside === undefined) return events.length;
+  if (bringsSequences !== true) return events.length - aside.held;
+  return events.findIndex(({ number }) => BigInt(number) === aside.fault.sequence);
+}
+
+/** Those of a thread: when it has ended, it does nothing any more. */
+class FusedWords extends ControlWords {
+  readonly #fuse: Fuse;
+
+  constructor(memory: EngineMemory, arena: ArenaLayout, fuse: Fuse) {
+    super(memory, arena);
+    this.#fuse = fuse;
+  }
+
+  override set(word: Word, value: number): void {
+    if (this.#fuse.left <= 0) throw new Error('the thread has ended');
+    super.set(word, value);
+  }
+}
 
 /** An event that was accepted, as the model has it. */
 interface Accepted {
@@ -39,6 +70,8 @@ export class World {
   restarts = 0;
   replayed = 0;
   covers = 0;
+  asides = 0;
+  skips = 0;
   readonly #random: Random;
   readonly #memory: EngineMemory;
   readonly #router = new Router(SHARDS);
@@ -49,6 +82,15 @@ export class World {
   readonly #clock = new FakeClock();
   readonly #fuse: Fuse = { left: Number.POSITIVE_INFINITY };
   readonly #policy: { everyEvents: number; minPauseMs?: number };
+  readonly #onPoison: 'quarantine' | 'skip';
+  readonly #quarantine: Quarantine;
+  readonly #durability = new Durability(this.#clock);
+  /** By shard: how often threads have ended at an event that is poison, and where. */
+  readonly #ends = new Map<number, { position: number; count: number }>();
+  /** Events that were skipped and not delivered yet, by what delivers them. */
+  readonly #letters = new Map<number, () => void>();
+  /** Events that were skipped, and those that will be. */
+  #poison: (Accepted & { readonly stream: RoutedStream })[] = [];
   /** Undefined: it is dead. */
   readonly #shards: (Shard | undefined)[];
   readonly #events = new Map<RoutedStream, Accepted[]>();
@@ -82,7 +124,7 @@ export class World {
       router: this.#router,
       shards: this.#handles,
       onFull: (shard, bytes) => this.#handles[shard]?.words.set(WORD.spaceWanted, bytes),
-      holdOut: () => undefined,
+      holdOut: (aside, event) => this.#quarantine.holdOut(aside, event),
       defer: (callback) => void this.#deferred.push(callback),
     });
     this.#completions = new CompletionReader(this.#memory, {
@@ -97,12 +139,47 @@ export class World {
           this.covers++;
           this.#central.addCover(frame);
         },
-        onCovered: () => undefined,
-        onFault: () => undefined,
+        onCovered: (stream, seen) => {
+          const pending = stream.waiting ?? stream.writing;
+          if (pending === undefined) this.#durability.settle(stream, seen);
+          else pending.seen = Math.max(pending.seen, seen);
+        },
+        onFault: (shard, entry) => {
+          if (entry.kind === 'aside') this.asides++;
+          else this.skips++;
+          this.#quarantine.onFault(shard, entry);
+        },
         onForgotten: (stream, lows) => this.#central.forget(stream, lows),
         onCheckpointed: (shard, request) => {
           shard.checkpointsDone = request;
         },
+      },
+    });
+    this.#onPoison = random.pick(['quarantine', 'skip']);
+    const state = new EngineState();
+    state.phase = 'open';
+    const waits = new Waits({
+      state,
+      ingest: this.#ingest,
+      requests: new CheckpointRequests(this.#handles),
+      durability: this.#durability,
+      forgets: new Forgets(),
+      central: this.#central,
+      commits: undefined,
+    });
+    this.#quarantine = new Quarantine({
+      memory: this.#memory,
+      router: this.#router,
+      durability: this.#durability,
+      bytesMax: 2 ** 20,
+      onDeadLetter: ({ payload }) =>
+        new Promise<void>((resolve) => {
+          this.#letters.set(Number.parseInt(Buffer.from(payload).toString(), 10), resolve);
+        }),
+      onQuarantine: () => undefined,
+      resume: (stream, events, onDurable) => waits.untilResumed(stream, events, onDurable),
+      onError: (error) => {
+        throw error;
       },
     });
     const read = (name: string): Promise<unknown> =>
@@ -127,23 +204,27 @@ export class World {
     else if (draw < 93) this.#shards[shard] = undefined;
     else if (draw < 95) this.#requestCheckpoint();
     else if (draw < 96) this.#forget();
+    else if (draw < 98) this.#endQuarantine();
     else await this.#restart(shard);
+    // What was settled, or delivered, goes on.
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   /** Lets all be processed, checkpointed and durable, and compares it with the model. */
   async settle(): Promise<void> {
     this.#fuse.left = Number.POSITIVE_INFINITY;
     for (let shard = 0; shard < SHARDS; shard++) await this.#restart(shard);
-    while (this.#ingest.isWaiting) this.#turn();
+    while (this.#ingest.isWaiting) await this.#turn();
     this.#requestCheckpoint();
-    while (this.#handles.some(({ checkpointsDone }) => checkpointsDone !== this.#request)) this.#turn();
+    while (this.#handles.some(({ checkpointsDone }) => checkpointsDone !== this.#request)) await this.#turn();
     while (!this.#central.isIdle) this.#commit();
     for (const stream of this.#router.streams()) this.#compare(stream);
   }
 
-  #turn(): void {
+  async #turn(): Promise<void> {
     for (let shard = 0; shard < SHARDS; shard++) {
       this.#step(shard);
+      if (this.#shards[shard] === undefined) await this.#restart(shard);
       this.#drain(shard, Number.POSITIVE_INFINITY);
     }
     this.#commit();
@@ -166,14 +247,14 @@ export class World {
   }
 
   #begin(handle: ShardHandle, handover: Handover): Shard | undefined {
-    const words = new ControlWords(this.#memory, handle.arena);
+    const words = new FusedWords(this.#memory, handle.arena, this.#fuse);
     const shard = new Shard(
       new EngineMemory(this.#memory.memory, handle.arena.control),
       {
         arena: handle.arena,
         generation: 1n,
         policy: this.#policy,
-        poison: { onPoison: 'fail', attemptsMax: 1 },
+        poison: { onPoison: this.#onPoison, attemptsMax: ATTEMPTS_MAX },
         allowUnclaimedState: false,
         handover,
       },
@@ -185,24 +266,48 @@ export class World {
         factory: (stream) => operatorsFor(stream, this.#fuse),
       },
     );
-    return this.#survives(() => shard.start()) ? shard : undefined;
+    return this.#survives(handle, () => shard.start()) ? shard : undefined;
   }
 
   /** False if the shard has died of it. */
-  #survives(run: () => void): boolean {
+  #survives(handle: ShardHandle, run: () => void): boolean {
     try {
       run();
       return true;
     } catch (error) {
-      if (this.#fuse.left > 0) throw error;
+      if (this.#fuse.left > 0 && !(error instanceof ThreadSpent)) throw error;
       this.#fuse.left = Number.POSITIVE_INFINITY;
+      this.#countEnd(handle);
       return false;
     }
   }
 
+  /** As the supervisor does, but for events only that are poison: others may have no luck with the fuse. */
+  #countEnd(handle: ShardHandle): void {
+    const position = handle.currentPosition;
+    if (position === undefined || !this.#isPoisonAt(handle, position)) return;
+    const last = this.#ends.get(handle.index);
+    const count = last?.position === position ? last.count + 1 : 1;
+    this.#ends.set(handle.index, { position, count });
+    if (count < ATTEMPTS_MAX) return;
+    handle.faults.set(position, { attempts: count, cause: new Error('the thread ended') });
+  }
+
+  #isPoisonAt(handle: ShardHandle, position: number): boolean {
+    const range = { from: position, through: position + 1 };
+    for (const { address } of recordsBetween(this.#memory, handle.arena, range)) {
+      const word = address >>> 2;
+      const last = address + AT.payload + (this.#memory.u32[word + AT.length / 4] as number) - 1;
+      const isEvent = ((this.#memory.u32[word + AT.kind / 4] as number) & 0xffff) === RECORD.event;
+      return isEvent && '!?'.includes(String.fromCharCode(this.#memory.u8[last] as number));
+    }
+    return false;
+  }
+
   #step(shard: number): void {
     const alive = this.#shards[shard];
-    if (alive !== undefined && !this.#survives(() => alive.step())) this.#shards[shard] = undefined;
+    const handle = this.#handles[shard] as ShardHandle;
+    if (alive !== undefined && !this.#survives(handle, () => alive.step())) this.#shards[shard] = undefined;
     for (const callback of this.#deferred.splice(0)) callback();
     if (this.#ingest.isWaiting) this.#ingest.resume();
     if (!this.#ingest.isWaiting) for (const { words } of this.#handles) words.set(WORD.spaceWanted, 0);
@@ -248,7 +353,8 @@ export class World {
     // A stream with sequences of its own may have several events of a record.
     const hasSequences = name.endsWith('0');
     const offset = last + (hasSequences && random.chance(0.2) ? 0 : random.between(1, 3));
-    const payload = `${number}`.padEnd(random.pick([8, 8, 60, 500]));
+    const poison = random.chance(0.03) ? random.pick(['!', '!', '?']) : '';
+    const payload = `${number}`.padEnd(random.pick([8, 8, 60, 500])) + poison;
     const event: Event = {
       stream: name,
       payload,
@@ -259,10 +365,12 @@ export class World {
     if (source !== undefined) this.#offsets.set(source, offset);
     const stream = this.#router.stream(name) as RoutedStream;
     const events = this.#events.get(stream) ?? [];
-    events.push({ number, source, offset });
+    const accepted = { number, source, offset };
+    if (poison !== '' && this.#onPoison === 'skip') this.#poison.push({ ...accepted, stream });
+    else events.push(accepted);
     this.#events.set(stream, events);
     // The same once more is a duplicate.
-    if (hasSequences && random.chance(0.05))
+    if (poison === '' && hasSequences && random.chance(0.05))
       this.#ingest.tryAccept({ stream: name, payload, sequence: number }, false);
   }
 
@@ -274,7 +382,30 @@ export class World {
   #forget(stream = this.#router.stream(this.#random.pick(NAMES))): void {
     if (stream?.hasEvents !== true) return;
     this.#router.detach(stream);
+    this.#quarantine.onDetached(stream);
     this.#ingest.requestForget(stream, () => new Error('refused')).catch(() => undefined);
+  }
+
+  /** Somebody decides about a stream that is set aside, or a letter is delivered. */
+  #endQuarantine(): void {
+    const random = this.#random;
+    for (const [number, deliver] of this.#letters) {
+      if (!random.chance(0.5)) continue;
+      deliver();
+      this.#letters.delete(number);
+      this.#poison = this.#poison.filter((event) => event.number !== number);
+    }
+    const streams = this.#quarantine.list();
+    if (streams.length === 0) return;
+    const { stream: name } = random.pick(streams);
+    const stream = this.#router.stream(name) as RoutedStream;
+    const events = this.#events.get(stream) as Accepted[];
+    const way = random.pick(['retry', 'skip', 'drop']);
+    if (way === 'skip') events.splice(firstHeld(stream, events), 1);
+    if (way === 'drop') events.splice(firstHeld(stream, events));
+    const ended = way === 'drop' ? this.#quarantine.drop(name) : this.#quarantine.retry(name, way === 'skip');
+    // It may be set aside again, or forgotten.
+    ended.catch(() => undefined);
   }
 
   #commit(): void {
@@ -283,6 +414,9 @@ export class World {
       const streams = central.takeForgotten(64);
       for (const stream of streams) {
         this.#durable.delete(stream as RoutedStream);
+        this.#poison = this.#poison.filter((event) => event.stream !== stream);
+        this.#quarantine.onForgotten(stream as RoutedStream);
+        this.#durability.settleAll(stream as RoutedStream);
         this.#events.delete(stream as RoutedStream);
       }
       central.settleForgotten(streams);
@@ -297,6 +431,7 @@ export class World {
     }
     central.settle(frames);
     this.#expectCovered(frontiers);
+    for (const { stream, seen } of frames) this.#durability.settle(stream as RoutedStream, seen);
   }
 
   /** Every event before the frontier of its source is in a durable checkpoint. */
@@ -309,10 +444,17 @@ export class World {
         );
       }
     }
+    for (const { number, source, offset } of this.#poison) {
+      if (source === undefined || BigInt(offset) >= (frontiers.get(source) ?? 0n)) continue;
+      throw new Error(
+        `the frontier of '${source}' is ${frontiers.get(source)}, but event ${number} was not delivered`,
+      );
+    }
   }
 
   #compare(stream: RoutedStream): void {
-    const events = this.#events.get(stream) ?? [];
+    const all = this.#events.get(stream) ?? [];
+    const events = all.slice(0, firstHeld(stream, all));
     if (events.length === 0) return;
     const durable = this.#durable.get(stream);
     if (durable === undefined) throw new Error(`nothing of '${stream.name}' is durable`);
