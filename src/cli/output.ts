@@ -36,7 +36,7 @@ function describe(error: unknown): { code: string; message: string } {
 }
 
 /** Our own messages name the cause where it matters; a bare wrapper would hide it. */
-function withCause(error: Error): string {
+export function withCause(error: Error): string {
   const { cause } = error;
   if (!(error instanceof TidemarkError) || !(cause instanceof Error)) return error.message;
   return cause.message === '' || error.message.includes(cause.message)

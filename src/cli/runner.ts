@@ -4,9 +4,10 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { CheckpointEngine } from '../engine/engine.ts';
+import type { QuarantineEvent } from '../engine/metrics.ts';
 import type { EngineOptions } from '../engine/options.ts';
 import type { ExpiredPolicy, JobSource } from './job.ts';
-import { errorLine, exitCodeOf, formatCount, printable, type Terminal } from './output.ts';
+import { errorLine, exitCodeOf, formatCount, printable, type Terminal, withCause } from './output.ts';
 import { Progress, type ProgressFacts } from './progress.ts';
 import { Pump } from './pump.ts';
 import { type SourceStart, startOf } from './source-start.ts';
@@ -17,9 +18,20 @@ import { type RunSummary, summarize } from './summary.ts';
 /** What a run needs of an engine. */
 export type RunnableEngine = Pick<
   CheckpointEngine,
-  'generation' | 'receipt' | 'position' | 'push' | 'checkpoint' | 'latest' | 'streams' | 'metrics' | 'close'
+  | 'generation'
+  | 'receipt'
+  | 'position'
+  | 'push'
+  | 'checkpoint'
+  | 'latest'
+  | 'streams'
+  | 'metrics'
+  | 'quarantined'
+  | 'retry'
+  | 'close'
 > & {
   on(event: 'frontier', listener: (frontier: { source: string; offset: bigint }) => void): unknown;
+  on(event: 'quarantine', listener: (event: QuarantineEvent) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
 };
 
@@ -47,7 +59,8 @@ export interface RunPorts extends SignalHost {
 }
 
 export type RunOutcome =
-  | { readonly exitCode: 0; readonly summary: RunSummary }
+  /** 1: streams are in quarantine, and all else was done. */
+  | { readonly exitCode: 0 | 1; readonly summary: RunSummary }
   | { readonly exitCode: 1 | 2; readonly summary?: undefined };
 
 /** The least delay that `monitorEventLoopDelay` can report at its finest resolution. */
@@ -72,7 +85,8 @@ export async function runJob(plan: RunPlan, ports: RunPorts): Promise<RunOutcome
     }
     const run = new Run(plan, ports, engine, stop);
     try {
-      return { exitCode: 0, summary: await run.complete() };
+      const summary = await run.complete();
+      return { exitCode: summary.quarantined.length === 0 ? 0 : 1, summary };
     } catch (error) {
       stderr.write(errorLine(error));
       // What was accepted before the failure is still worth keeping, if the engine is alive to keep it.
@@ -103,6 +117,9 @@ class Run {
     engine.on('frontier', ({ source, offset }) => {
       if (source === plan.source.name) this.#frontier = offset;
     });
+    engine.on('quarantine', ({ stream, error }) => {
+      ports.terminal.stderr.write(`stream ${printable(stream)} is set aside: ${withCause(error)}\n`);
+    });
     engine.on('error', (error) => {
       // A source that waits for its next event would keep a failed engine waiting for ever.
       this.#failure ??= error;
@@ -120,6 +137,7 @@ class Run {
     const restored = this.#engine.receipt.streams;
     this.#start = await startOf(source, { position: this.#start.from, policy: onExpired, signal });
     this.#say(restored);
+    await this.#retryQuarantined();
     const pump = new Pump(
       {
         source,
@@ -148,7 +166,7 @@ class Run {
     if (pump.pushed === 0) this.#sayNothingToDo();
     const final = await this.#final();
     const { shards, events, checkpoints } = this.#engine.metrics();
-    await this.#engine.close();
+    const { quarantined } = await this.#engine.close();
     return summarize({
       ...final,
       shards: shards.length,
@@ -158,12 +176,21 @@ class Run {
       resumed: restored.length > 0,
       resumedFrom: this.#start.from,
       skipped: this.#start.skipped,
+      quarantined,
       applied: events.applied,
       dropped: events.dropped,
       replayed: pump.replayed,
       seconds,
       eventLoopDelayP99Ms: Math.max(0, delay.percentile(99) / 1e6 - DELAY_RESOLUTION_MS),
     });
+  }
+
+  /** A job is run again when what was wrong with it is put right. What was held out comes again from its source. */
+  async #retryQuarantined(): Promise<void> {
+    for (const { stream } of this.#engine.quarantined()) {
+      this.#ports.terminal.stderr.write(`stream ${printable(stream)} was set aside, and is tried again\n`);
+      await this.#engine.retry(stream);
+    }
   }
 
   /** The greatest offset of the source that any restored stream had come to. */

@@ -1,5 +1,6 @@
 /** The summary of a run: the object that `--json` prints, and its text. */
-import { formatBytes, formatCount } from './output.ts';
+import type { QuarantinedStream } from '../engine/quarantine.ts';
+import { formatBytes, formatCount, printable, withCause } from './output.ts';
 
 export interface RunSummary {
   /** Sum of the streams' final eventCount, over all lives. */
@@ -14,6 +15,13 @@ export interface RunSummary {
   readonly resumedFrom: string | null;
   /** Offsets that this run passed over because the source no longer had them; `to` is the first that it read. */
   readonly skipped: { readonly from: string; readonly to: string } | null;
+  /** Streams that are set aside at an event that fails each time. */
+  readonly quarantined: readonly {
+    readonly stream: string;
+    readonly sequence: string;
+    readonly offset: string | null;
+    readonly error: string;
+  }[];
   /** Events applied and duplicates dropped in this run. */
   readonly applied: number;
   readonly dropped: number;
@@ -37,6 +45,7 @@ export interface RunCounts {
   readonly resumed: boolean;
   readonly resumedFrom: bigint | undefined;
   readonly skipped: { readonly from: bigint; readonly to: bigint } | undefined;
+  readonly quarantined: readonly QuarantinedStream[];
   readonly applied: number;
   readonly dropped: number;
   readonly replayed: number;
@@ -60,6 +69,12 @@ export function summarize(counts: RunCounts): RunSummary {
       counts.skipped === undefined
         ? null
         : { from: String(counts.skipped.from), to: String(counts.skipped.to) },
+    quarantined: counts.quarantined.map(({ stream, sequence, offset, error }) => ({
+      stream,
+      sequence: String(sequence),
+      offset: offset === undefined ? null : String(offset),
+      error: withCause(error),
+    })),
     applied: counts.applied,
     dropped: counts.dropped,
     replayed: counts.replayed,
@@ -82,6 +97,10 @@ export function formatSummary(summary: RunSummary): string {
     `speed         ${formatCount(summary.eventsPerSecond)} events/s, ` +
       `${formatCount(summary.checkpointsPerSecond)} checkpoints/s, ` +
       `${formatBytes(summary.checkpointBytesPerSecond)}/s, ${summary.seconds} s`,
+    ...summary.quarantined.map(
+      ({ stream, sequence, error }) =>
+        `set aside     ${printable(stream)} at sequence ${sequence}: ${printable(error)}`,
+    ),
     `event loop    p99 delay ${summary.eventLoopDelayP99Ms} ms`,
     `state digest  ${summary.stateDigest}`,
   ];

@@ -86,7 +86,7 @@ test('next-offset is not the offset', async () => {
   const left = read(next.position('file'));
   expect(left.map(({ payload }) => payload)).toEqual(lines.slice(3));
   await expectExactAfterReplay(next, read(undefined));
-  expect(next.metrics().events).toEqual({ accepted: 3, applied: 3, dropped: 0 });
+  expect(next.metrics().events).toEqual({ accepted: 3, applied: 3, dropped: 0, skipped: 0 });
 });
 
 test('a crash before the first checkpoint skips nothing', async () => {
@@ -124,5 +124,5 @@ test('a source that is not ready when recovery starts keeps its place', async ()
   const last = await openEngine({ store: new LatchedStore(shelf) });
   expect([last.position('late'), last.position('ready')]).toEqual([2n, 4n]);
   await expectExactAfterReplay(last, [...late, ...ready]);
-  expect(last.metrics().events).toEqual({ accepted: 2, applied: 2, dropped: 0 });
+  expect(last.metrics().events).toEqual({ accepted: 2, applied: 2, dropped: 0, skipped: 0 });
 });

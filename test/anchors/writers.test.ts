@@ -76,7 +76,7 @@ test('drain, then fence: the store is let go when what is under way has arrived'
 
 test('a late acknowledgement after release changes nothing', async () => {
   const store = new LatchedStore();
-  const engine = await openEngine({ store, operators: OPERATORS.faulty });
+  const engine = await openEngine({ store, operators: OPERATORS.faulty, onPoison: 'fail' });
   const heard = listen(engine, 'durable', 'frontier');
   store.isHolding = true;
   const pushed = failure(engine.push(at('a', 0), { until: 'durable' }));

@@ -13,7 +13,7 @@ describe('errors', () => {
   });
 
   test('a message that says itself what to do is enough', () => {
-    const message = "onPoison: 'skip' is not supported yet; use 'fail'";
+    const message = "checkpoints on tape are not supported; use 'directory'";
     expect(errorLine(new TidemarkError('ERR_TIDEMARK_UNSUPPORTED', message))).toBe(
       `tidemark: ERR_TIDEMARK_UNSUPPORTED: ${message}\n`,
     );

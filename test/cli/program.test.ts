@@ -54,7 +54,6 @@ describe('requests', () => {
 
 describe('a job with a fault', () => {
   test.each([
-    ['operator', 'ERR_TIDEMARK_OPERATOR', 'cannot divide'],
     ['async', 'ERR_TIDEMARK_ASYNC_OPERATOR', 'count'],
     ['module', 'ERR_TIDEMARK_OPERATORS_MODULE', 'no such table'],
     ['large-payload', 'ERR_TIDEMARK_PAYLOAD_TOO_LARGE', 'ringBytes'],
@@ -73,6 +72,22 @@ describe('a job with a fault', () => {
     expect(result).toMatchObject({ code: 1, stdout: '' });
     expect(lastLine(result.stderr)).toMatch(new RegExp(`^tidemark: ${code}: `));
     expect(lastLine(result.stderr)).toContain(message);
+  });
+
+  test('in its operator ends with a summary that names the stream set aside', async () => {
+    const argv = ['run', 'test/cli/jobs/fault-job.ts', '--directory', join(scratch.path, 'poison')];
+    const { code, stdout, stderr } = await runCommand([...argv, '--json'], { FAULT: 'operator' });
+    expect(code).toBe(1);
+    expect(parseLines<RunSummary>(stdout)[0]).toMatchObject({
+      events: 10,
+      quarantined: [
+        { stream: 'a', sequence: '11', offset: '10', error: expect.stringContaining('cannot divide') },
+      ],
+    });
+    expect(stderr).toMatch(/stream a is set aside: .*cannot divide/);
+    const again = await runCommand(argv);
+    expect(again).toMatchObject({ code: 0, stderr: expect.stringContaining('stream a was set aside') });
+    expect(again.stdout).toMatch(/events +11 in 1 streams/);
   });
 
   test('loses nothing that was durable', async () => {

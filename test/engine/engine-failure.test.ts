@@ -44,7 +44,7 @@ function errorsOf(engine: CheckpointEngine): { readonly errors: Error[]; readonl
 
 async function openFaulty(directory: string, more: Partial<EngineOptions> = {}): Promise<CheckpointEngine> {
   // What ends the thread is not tried again.
-  return openEngine({ directory, operators: OPERATORS.faulty, maxAttempts: 1, ...more });
+  return openEngine({ directory, operators: OPERATORS.faulty, onPoison: 'fail', maxAttempts: 1, ...more });
 }
 
 describe.each(FAULTS)('an operator that obeys %j', (payload, code, cause) => {
@@ -78,6 +78,7 @@ describe.each(FAULTS)('an operator that obeys %j', (payload, code, cause) => {
       operators: OPERATORS.faulty.href,
       directory: await newDirectory(),
       shards: 2,
+      onPoison: 'fail',
       maxAttempts: 1,
     };
     const { end } = startProgram(new URL('./programs/fault.ts', import.meta.url), { options, payload });
@@ -91,7 +92,13 @@ test('an operator that exhausts the heap of its thread ends the engine, not the 
   retry: 3,
 }, async () => {
   const directory = await newDirectory();
-  const options = { operators: OPERATORS.faulty.href, directory, shards: 2, maxAttempts: 1 };
+  const options = {
+    operators: OPERATORS.faulty.href,
+    directory,
+    shards: 2,
+    onPoison: 'fail',
+    maxAttempts: 1,
+  };
   const url = new URL('./programs/fault.ts', import.meta.url);
   const argument = { options, payload: 'exhaust the heap' };
   const { end } = startProgram(url, argument, undefined, ['--max-old-space-size=64']);
@@ -116,6 +123,7 @@ describe('what is pending when an engine fails', () => {
     const gate = Gate.make();
     const engine = await openEngine({
       operators: OPERATORS.gated,
+      onPoison: 'fail',
       directory: await newDirectory(),
       shards: 1,
       memory: { bytes: 2 ** 24, ringBytes: 2 ** 12 },
@@ -142,7 +150,7 @@ describe('what is pending when an engine fails', () => {
   });
 
   test('learns in its error which operator, stream, sequence and offset it was', async () => {
-    const engine = await openEngine({ operators: OPERATORS.faulty });
+    const engine = await openEngine({ operators: OPERATORS.faulty, onPoison: 'fail' });
     await engine.push({ stream: 'a', payload: 'throw', sequence: 41n, source: 'src', offset: 7 });
     const error = await failure(engine.checkpoint());
     expect(error.message).toBe("operator 'count' threw at sequence 41 of stream 'a', offset 7 of 'src'");
@@ -164,7 +172,7 @@ describe('what is pending when an engine fails', () => {
   });
 
   test('includes a pipeline', async () => {
-    const engine = await openEngine({ operators: OPERATORS.faulty });
+    const engine = await openEngine({ operators: OPERATORS.faulty, onPoison: 'fail' });
     const writable = engine.writable();
     const destroyed = new Promise<Error>((resolve) => writable.once('error', resolve));
     const { first } = errorsOf(engine);

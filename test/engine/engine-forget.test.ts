@@ -343,7 +343,13 @@ describe('an engine that ends while a stream is forgotten', () => {
     const gate = Gate.make();
     const store = new LatchedStore();
     const memory = { bytes: 2 ** 22, ringBytes: 2 ** 12 };
-    const engine = await openEngine({ store, operators: OPERATORS.gated, shards: 1, memory });
+    const engine = await openEngine({
+      store,
+      operators: OPERATORS.gated,
+      onPoison: 'fail',
+      shards: 1,
+      memory,
+    });
     store.isHoldingForgets = true;
     const forgets: Promise<void>[] = [];
     await engine.push(at('a', 0));

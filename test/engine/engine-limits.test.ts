@@ -6,7 +6,13 @@ describe('an operator that does not return', () => {
   test('fails the engine, and everything that waits for its shard', async () => {
     const operators = new URL('./operators/endless.ts', import.meta.url);
     const directory = await newDirectory();
-    const engine = await openEngine({ operators, directory, shards: 1, operatorTimeoutMs: 200 });
+    const engine = await openEngine({
+      operators,
+      directory,
+      shards: 1,
+      operatorTimeoutMs: 200,
+      onPoison: 'fail',
+    });
     await engine.push({ stream: 'well', payload: 'go' }, { until: 'durable' });
     const pushed = failure(engine.push({ stream: 'stuck', payload: 'stay' }, { until: 'durable' }));
     const checkpointed = failureCode(engine.checkpoint());

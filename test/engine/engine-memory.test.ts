@@ -37,7 +37,7 @@ describe('pushing', () => {
     await engine.push([events[4]!]);
     await engine.checkpoint();
     await expectStates(engine, modelOf(events));
-    expect(engine.metrics().events).toEqual({ accepted: 5, applied: 5, dropped: 0 });
+    expect(engine.metrics().events).toEqual({ accepted: 5, applied: 5, dropped: 0, skipped: 0 });
   });
 
   test('pushes that nobody awaits keep their order', async () => {
@@ -107,7 +107,7 @@ describe('sequences', () => {
     await engine.push([event(0n), event(0n), event(7n), event(3n), event(7n), event(8n)]);
     await engine.checkpoint();
     await expectStates(engine, modelOf([event(0n), event(7n), event(8n)]));
-    expect(engine.metrics().events).toEqual({ accepted: 6, applied: 3, dropped: 3 });
+    expect(engine.metrics().events).toEqual({ accepted: 6, applied: 3, dropped: 3, skipped: 0 });
   });
 
   test('a stream brings them with all events or with none', async () => {

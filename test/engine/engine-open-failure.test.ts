@@ -149,11 +149,4 @@ describe('options', () => {
     });
     expect(existsSync(directory)).toBe(false);
   });
-
-  test.each(['quarantine', 'skip'] as const)(
-    'onPoison %s is refused as not supported yet',
-    async (onPoison) => {
-      expect((await openFailure({ onPoison })).code).toBe('ERR_TIDEMARK_UNSUPPORTED');
-    },
-  );
 });

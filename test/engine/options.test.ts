@@ -55,6 +55,9 @@ describe('defaults', () => {
       diskBytes: 2 ** 30,
       memoryBytes: 2 ** 29,
       ringBytes: 2 ** 23,
+      onPoison: 'quarantine',
+      onDeadLetter: undefined,
+      quarantineBytes: 2 ** 26,
       allowUnclaimedState: false,
       maxStreams: 1_000_000,
       maxSources: 4_096,
@@ -153,6 +156,8 @@ const wrong: readonly (readonly [name: string, options: Readonly<Record<string, 
   ),
   ['allowUnclaimedState', { allowUnclaimedState: 'yes' }],
   ['onPoison', { onPoison: 'explode' }],
+  ['onDeadLetter', { onPoison: 'skip', onDeadLetter: 'post' }],
+  ['quarantineBytes', { quarantineBytes: -1 }],
   ['workersUrl', { workersUrl: '/workers' }],
   ['memory.ringBytes must be a power of two', { memory: { ringBytes: 5_000 } }],
   ['memory.ringBytes', { memory: { ringBytes: 2 ** 11 } }],
@@ -196,10 +201,11 @@ describe('whatever is given for a number', () => {
   });
 });
 
-test.each(['quarantine', 'skip'])('onPoison: %s is known, but not supported yet', (onPoison) => {
-  const error = refusal({ operators, onPoison });
-  expect(error.code).toBe('ERR_TIDEMARK_UNSUPPORTED');
-  expect(error.message).toContain(`'${onPoison}'`);
+test('a taker of dead letters is for events that are skipped', () => {
+  const onDeadLetter = (): void => undefined;
+  expect(() => resolve({ operators, onPoison: 'skip', onDeadLetter })).not.toThrow();
+  for (const onPoison of ['quarantine', 'fail', undefined])
+    expect(refusal({ operators, onPoison, onDeadLetter }).message).toMatch(/^onDeadLetter is for/);
 });
 
 test.each([undefined, null, 5, 'operators.ts'])('options that are no object are refused: %j', (options) => {

@@ -50,8 +50,8 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/engine/handover.ts',
-        text: '      readTo[index] = shard.doneTo;',
-        with: '      readTo[index] = shard.ring.released;',
+        text: '(framed?.position ?? stream.definedAt) : shard.doneTo;',
+        with: '(framed?.position ?? stream.definedAt) : shard.ring.released;',
       },
     ],
   },

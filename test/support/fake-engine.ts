@@ -57,6 +57,12 @@ export class FakeEngine implements RunnableEngine {
     return { quarantined: [] };
   }
 
+  quarantined(): [] {
+    return [];
+  }
+
+  async retry(): Promise<void> {}
+
   async latest(stream: string): Promise<CheckpointState | undefined> {
     return this.states.get(stream);
   }
