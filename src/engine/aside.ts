@@ -36,6 +36,8 @@ export class Aside {
   bytes = 0;
   /** Events for which there was no room; there are none behind the first of these. */
   dropped = 0;
+  /** The stream is to go on, as soon as its shard can be told. */
+  isEnding = false;
   #events: Event[] = [];
   readonly #budget: HeldOutBytes;
   readonly #pins = new Map<string, () => void>();
@@ -67,6 +69,16 @@ export class Aside {
     this.#add(this.dropped > 0 ? event : (copiesFrom(0, [event])[0] as Event), router);
   }
 
+  /** The first events, so many, are not needed any more; nor is what was dropped. From here on nothing is dropped. */
+  giveUp(count: number): void {
+    const gone = this.#events.slice(0, count).reduce((sum, event) => sum + bytesOf(event), 0);
+    this.#events = this.#events.slice(count);
+    this.bytes -= gone;
+    this.#budget.used -= gone;
+    this.dropped = 0;
+    this.isEnding = true;
+  }
+
   /** Gives up the events; they are the caller's. */
   take(): readonly Event[] {
     const events = this.#events;
@@ -84,11 +96,11 @@ export class Aside {
   }
 
   #add(event: Event, router: Router): void {
-    const { payload, source, offset } = event;
+    const { source, offset } = event;
     if (source !== undefined && offset !== undefined) this.pin(source, offset, router);
-    const bytes = payloadBytes(payload) + EVENT_BYTES;
+    const bytes = bytesOf(event);
     // The event of the fault is what everything else hangs on.
-    const fits = this.#budget.used + bytes <= this.#budget.max || this.held === 0;
+    const fits = this.#budget.used + bytes <= this.#budget.max || this.held === 0 || this.isEnding;
     if (this.dropped > 0 || !fits) {
       this.dropped++;
       return;
@@ -97,6 +109,10 @@ export class Aside {
     this.bytes += bytes;
     this.#budget.used += bytes;
   }
+}
+
+function bytesOf({ payload }: Event): number {
+  return payloadBytes(payload) + EVENT_BYTES;
 }
 
 export function faultOf(json: string): Fault {

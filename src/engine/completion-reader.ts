@@ -9,7 +9,6 @@ import type { ShardHandle } from './shard-handle.ts';
 export interface CompletionSink {
   onReady(shard: ShardHandle): void;
   onStored(frame: StoredFrame, stream: RoutedStream): void;
-  onCover(frame: StoredFrame): void;
   /** The first `seen` events of the stream are in frames that were published before. */
   onCovered(stream: RoutedStream, seen: number): void;
   /** The shard has given up the stream, whose number is free; `lows` are those of its events that are in no frame. */
@@ -64,9 +63,6 @@ export class CompletionReader {
       case COMPLETION.stored:
         this.#onStored(shard, at, index);
         return;
-      case COMPLETION.cover:
-        this.#onCover(shard, at, index);
-        return;
       case COMPLETION.source:
         this.#router.sourceAt(index).onReport(shard.index, {
           read: this.#count(at + ENTRY.count),
@@ -99,30 +95,21 @@ export class CompletionReader {
 
   #onStored(shard: ShardHandle, at: number, index: number): void {
     const stream = this.#router.streamAt(shard.index, index);
-    const frame = this.#frame(stream, at, this.#takeLows(shard));
-    stream.checkpointed = stream.framed;
-    this.#sink.onStored(frame, stream);
-  }
-
-  #onCover(shard: ShardHandle, at: number, index: number): void {
-    this.#sink.onCover(this.#frame(this.#router.streamAt(shard.index, index), at, []));
-  }
-
-  #frame(stream: RoutedStream, at: number, lows: readonly SourceLow[]): StoredFrame {
     const u32 = this.#u32;
     const seen = this.#count(at + ENTRY.seen);
-    stream.framed = {
+    stream.checkpointed = {
       seen,
       position: this.#count(at + ENTRY.position),
       count: this.#count(at + ENTRY.count),
     };
-    return new StoredFrame(stream, {
+    const frame = new StoredFrame(stream, {
       sequence: this.#u64(at + ENTRY.sequence),
       address: u32[at + ENTRY.address] as number,
       bytes: u32[at + ENTRY.bytes] as number,
       seen,
-      lows,
+      lows: this.#takeLows(shard),
     });
+    this.#sink.onStored(frame, stream);
   }
 
   #onFault(shard: ShardHandle, at: number, kind: FaultEntry['kind']): void {

@@ -87,10 +87,9 @@ export async function leftBehind(
     if (position < shard.ring.released) shard.faults.delete(position);
   // Behind what it was to read again, the thread may not have come.
   shard.doneTo = Math.max(shard.doneTo, shard.readPosition ?? 0);
-  for (const { index, begunAt } of directory.images()) {
-    // The stream was forgotten, and its number may be another one's since.
+  for (const index of directory.indexes()) {
     const stream = ports.router.streamsOn(shard.index)[index];
-    if (stream === undefined || begunAt < stream.definedAt) directory.remove(index);
+    if (!isOf(stream, directory, index)) directory.remove(index);
   }
   const placed = await placeMissing(shard, directory, ports);
   // From here on nothing is awaited: what the main thread does later reaches the shard through its rings.
@@ -103,8 +102,13 @@ function* definedOn(shard: ShardHandle, router: Router): Generator<RoutedStream>
   for (const stream of router.streamsOn(shard.index)) if (stream?.isDefined === true) yield stream;
 }
 
-function newestFrame(stream: RoutedStream): StoredFrame | undefined {
-  return stream.cover ?? stream.newest;
+/** Whether what the directory has by the number is the stream's, and newer than its checkpoints. */
+function isOf(stream: RoutedStream | undefined, directory: ImageDirectory, index: number): boolean {
+  // It was forgotten, and the number may be another one's since.
+  if (stream === undefined) return false;
+  const cover = directory.cover(index);
+  if (cover === undefined) return (directory.get(index)?.begunAt ?? 0) >= stream.definedAt;
+  return cover.position > Math.max(stream.definedAt, stream.checkpointed?.position ?? 0);
 }
 
 async function placeMissing(
@@ -117,7 +121,8 @@ async function placeMissing(
   const missing = [...definedOn(shard, router)].filter(
     (stream) =>
       directory.get(stream.index) === undefined &&
-      newestFrame(stream) === undefined &&
+      directory.cover(stream.index) === undefined &&
+      stream.newest === undefined &&
       (stream.isRestored || stream.checkpointed !== undefined),
   );
   if (store === undefined || missing.length === 0) return placed;
@@ -153,7 +158,6 @@ function* framesOf(shard: ShardHandle, router: Router, central: CentralStore): G
   for (const stream of router.streamsOn(shard.index)) {
     if (stream === undefined) continue;
     yield* stream.frames;
-    if (stream.cover !== undefined) yield stream.cover;
   }
   yield* central.leaving(shard.index);
 }
@@ -180,26 +184,30 @@ function assemble(
   } = streams;
   const restoredFrom = new Set<StoredFrame>();
   for (const stream of definedOn(shard, router)) {
-    const { index, framed, checkpointed } = stream;
+    const { index, checkpointed } = stream;
+    const image = directory.get(index);
+    const cover = directory.cover(index);
     names[index] = stream.name;
     definedAt[index] = stream.definedAt;
     seen[index] = stream.pushed;
     checkpointCounts[index] = checkpointed?.count ?? 0;
-    readTo[index] =
-      directory.get(index) === undefined ? (framed?.position ?? stream.definedAt) : shard.doneTo;
+    const framedTo = cover?.position ?? checkpointed?.position ?? stream.definedAt;
+    readTo[index] = image === undefined ? framedTo : shard.doneTo;
     aside[index] = asideOf(shard, stream, readTo[index] as number);
-    if (directory.get(index) !== undefined) continue;
-    const frame = newestFrame(stream);
+    if (image !== undefined || cover !== undefined) continue;
+    const frame = stream.newest;
     const source = frame ?? placed.get(stream);
     if (source === undefined) continue;
     addresses[index] = source.address;
     bytes[index] = source.bytes;
     if (frame === undefined) isTransient[index] = 1;
     else restoredFrom.add(frame);
-    if (stream.cover !== undefined && framed !== undefined)
-      uncovered[index] = Math.max(1, framed.seen - (checkpointed?.seen ?? 0));
   }
   const { sources, replayed } = readAgain(shard, streams, ports);
+  for (const { index, checkpointed } of definedOn(shard, router)) {
+    if (directory.cover(index) !== undefined)
+      uncovered[index] = Math.max(1, (seen[index] as number) - (checkpointed?.seen ?? 0));
+  }
   const others = [...framesOf(shard, router, central)].filter((frame) => !restoredFrom.has(frame));
   return {
     replayed,

@@ -13,12 +13,13 @@
 import { systemClock } from '../clock.ts';
 import type { TidemarkError } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
-import { AT, FLAG, RECORD, recordBytes } from '../memory/ingest-ring.ts';
+import { AT, RECORD, recordBytes } from '../memory/ingest-ring.ts';
 import type { Aside } from './aside.ts';
 import { define, defineStream, definitionBytes } from './definitions.ts';
 import type { Event } from './event.ts';
-import { nextOffsetOf, payloadBytes } from './event-checks.ts';
+import { payloadBytes } from './event-checks.ts';
 import { copiesFrom } from './event-copies.ts';
+import { writeEvent } from './event-records.ts';
 import type { SourceProgress } from './frontiers.ts';
 import {
   announce,
@@ -118,9 +119,17 @@ export class Ingest {
     return this.#enqueue({ events: [], streams: [], marks: undefined, request }, onReject);
   }
 
-  /** Resolves when a stream that was set aside goes on with what is written next. */
-  requestResume(stream: RoutedStream, marks: Marks, onReject: () => Error): Promise<void> {
-    const request = { kind: RECORD.resumeStream, stream };
+  /**
+   * Resolves when a stream that was set aside goes on: behind what waits now and is held out of it, and before what
+   * is pushed later, come the events that `take` returns then.
+   */
+  requestResume(
+    stream: RoutedStream,
+    take: () => readonly Event[],
+    marks: Marks,
+    onReject: () => Error,
+  ): Promise<void> {
+    const request = { kind: RECORD.resumeStream, stream, take };
     return this.#enqueue({ events: [], streams: [], marks, request }, onReject);
   }
 
@@ -146,16 +155,18 @@ export class Ingest {
   /**
    * Rejects what waits for room on a shard that itself waits for memory, if the first push of it has waited since
    * `before`, or longer. The pushes behind that go with it: were they accepted, the events of a source would come out of
-   * order, and the rejected ones could not be pushed again. A stream that is to be forgotten still will be.
+   * order, and the rejected ones could not be pushed again. A stream that is to be forgotten still will be, and one that
+   * was set aside goes on.
    */
   failLate(reason: () => TidemarkError, before: number): void {
     const waiting = this.#queue.slice(this.#first);
-    const isForget = ({ request }: QueuedPush): boolean => request?.kind === RECORD.forgetStream;
-    // A request to forget may have stayed from an earlier time: those behind it wait anew.
-    const first = waiting.find((push) => !isForget(push));
+    const isBound = ({ isAccepted, request }: QueuedPush): boolean =>
+      isAccepted || request?.kind === RECORD.forgetStream;
+    // What is kept may have stayed from an earlier time: those behind it wait anew.
+    const first = waiting.find((push) => !isBound(push));
     if (first === undefined || first.since > before || this.#fullShard?.memoryRequest === undefined) return;
     const isKept = (push: QueuedPush): boolean =>
-      push.events.length === 0 && (push.since > before || isForget(push));
+      isBound(push) || (push.events.length === 0 && push.since > before);
     this.#queue = waiting.filter(isKept);
     this.#first = 0;
     const named = new Set(this.#queue.flatMap(({ request }) => request?.stream ?? []));
@@ -177,6 +188,7 @@ export class Ingest {
         ...push,
         next: 0,
         isAnnounced: false,
+        isAccepted: push.request?.kind === RECORD.resumeStream,
         resolve,
         since: systemClock.now(),
         reject,
@@ -203,6 +215,7 @@ export class Ingest {
 
   /** Writes what it can of a push; true when it is complete. */
   #advance(push: QueuedPush): boolean {
+    if (push.request?.take !== undefined && !this.#resumeStream(push, push.request.take)) return false;
     const touched = new Set<ShardHandle>();
     let isComplete = true;
     while (push.next < push.events.length) {
@@ -227,6 +240,17 @@ export class Ingest {
     if (isComplete && push.request !== undefined) isComplete = this.#writeRequest(push.request, push.marks);
     for (const shard of touched) shard.publish();
     return isComplete;
+  }
+
+  /** Writes the request; what the stream goes on with is events of the push then. */
+  #resumeStream(push: QueuedPush, take: () => readonly Event[]): boolean {
+    const request = push.request as StreamRequest;
+    if (!this.#writeRequest(request, push.marks)) return false;
+    push.request = undefined;
+    push.events = take();
+    push.streams = push.events.map(() => request.stream);
+    announce(push, this.#ports.router);
+    return true;
   }
 
   #noteAccepted({ source, offset }: Event): void {
@@ -278,7 +302,7 @@ export class Ingest {
     const bytes = recordBytes(AT.payload, content);
     const address = shard.ring.reserve(bytes);
     if (address === 0) return this.#full(shard, bytes);
-    this.#writeEvent(event, { address, bytes, content, stream, source, isDurable });
+    writeEvent(this.#ports.memory, event, { address, bytes, content, stream, source, isDurable });
     this.accepted++;
     this.#turnEvents++;
     this.#turnBytes += bytes;
@@ -336,46 +360,6 @@ export class Ingest {
     this.#fullShard = shard;
     this.#ports.onFull(shard.index, Math.min(needed, shard.ring.capacity));
     return undefined;
-  }
-
-  #writeEvent(
-    event: Event,
-    record: {
-      address: number;
-      bytes: number;
-      content: number;
-      stream: RoutedStream;
-      source: SourceProgress | undefined;
-      isDurable: boolean;
-    },
-  ): void {
-    const { memory } = this.#ports;
-    const { address, stream, source } = record;
-    const word = address >>> 2;
-    let flags = record.isDurable ? FLAG.durable : 0;
-    if (event.sequence !== undefined) {
-      flags |= FLAG.sequence;
-      memory.writeU64(address + AT.sequence, event.sequence);
-    }
-    memory.writeU64(address + AT.watermark, event.watermarkNs ?? 0);
-    if (source !== undefined && event.offset !== undefined) {
-      flags |= FLAG.source;
-      const next = nextOffsetOf(event.offset, event.nextOffset);
-      memory.writeU64(address + AT.offset, event.offset);
-      memory.writeU64(address + AT.nextOffset, next);
-      memory.u32[word + AT.source / 4] = source.index;
-      source.noteOffset(event.offset);
-      source.onPush(stream.shard, event.offset, next);
-    }
-    memory.u32[word] = record.bytes;
-    memory.u32[word + AT.kind / 4] = RECORD.event | (flags << 16);
-    memory.u32[word + AT.index / 4] = stream.index;
-    memory.u32[word + AT.length / 4] = record.content;
-    const { payload } = event;
-    if (typeof payload === 'string') memory.text.write(payload, address + AT.payload, record.content, 'utf8');
-    else memory.copyIn(payload, address + AT.payload);
-    stream.noteEvent(event.sequence !== undefined);
-    stream.pushed++;
   }
 
   #writeRequest({ kind, stream }: StreamRequest, marks: Marks | undefined): boolean {

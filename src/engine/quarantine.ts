@@ -58,8 +58,12 @@ export interface QuarantinePorts {
   readonly bytesMax: number;
   readonly onDeadLetter: ((letter: DeadLetter) => unknown) | undefined;
   readonly onQuarantine: (event: QuarantineEvent) => void;
-  /** Has the stream go on with `events`; resolves when these are durable, and calls `onDurable` then. */
-  readonly resume: (stream: RoutedStream, events: readonly Event[], onDurable: () => void) => Promise<void>;
+  /** As `Waits.untilResumed`. */
+  readonly resume: (
+    stream: RoutedStream,
+    take: () => readonly Event[],
+    onDurable: () => void,
+  ) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -171,19 +175,20 @@ export class Quarantine {
     })();
   }
 
-  async #resume(stream: RoutedStream, aside: Aside, from: number): Promise<void> {
-    // In the same turn: what is pushed next comes behind what is held out.
-    const events = aside.take().slice(from);
-    stream.aside = undefined;
-    // The shard goes on passing its events by until it is told, which may have to wait for room.
-    stream.resumedAt = Number.POSITIVE_INFINITY;
+  async #resume(stream: RoutedStream, aside: Aside, without: number): Promise<void> {
     this.#streams.delete(stream);
-    await this.#ports.resume(stream, events, () => aside.release());
+    aside.giveUp(without);
+    // Until the shard is told it passes the stream's events by, so they are held out: those, too, that wait for room now.
+    const take = (): readonly Event[] => {
+      stream.aside = undefined;
+      return aside.take();
+    };
+    await this.#ports.resume(stream, take, () => aside.release());
   }
 
   #require(name: string): { stream: RoutedStream; aside: Aside } {
     const stream = this.#ports.router.requireStream(name);
-    if (stream.aside !== undefined) return { stream, aside: stream.aside };
+    if (stream.aside !== undefined && this.#streams.has(stream)) return { stream, aside: stream.aside };
     throw new TidemarkError('ERR_TIDEMARK_NOT_FOUND', `stream '${name}' is not in quarantine`);
   }
 }

@@ -22,11 +22,13 @@ export interface QueuedPush {
   streams: readonly (RoutedStream | undefined)[];
   /** Present if somebody waits for durability; filled as the events are written. */
   readonly marks: Marks | undefined;
-  /** Set for a request about one stream, which keeps its place among the events. */
-  readonly request: StreamRequest | undefined;
+  /** Set for a request about one stream, which keeps its place among the events, until it is written. */
+  request: StreamRequest | undefined;
   next: number;
   /** Its events from `next` on are noted as waiting. */
   isAnnounced: boolean;
+  /** Its events were accepted long ago, and held out of their stream since: it may wait, and is never given up. */
+  readonly isAccepted: boolean;
   /** When it was pushed. */
   readonly since: number;
   readonly resolve: () => void;
@@ -38,6 +40,8 @@ export interface QueuedPush {
 export interface StreamRequest {
   readonly kind: typeof RECORD.checkpointStream | typeof RECORD.forgetStream | typeof RECORD.resumeStream;
   readonly stream: RoutedStream;
+  /** With `resumeStream`: the events with which the stream goes on. Called when the request is written. */
+  readonly take?: () => readonly Event[];
 }
 
 /** What waits counts as pushed when later events are checked against it, and holds back frontiers. */
@@ -48,7 +52,7 @@ export function announce(push: QueuedPush, router: Router): void {
   push.isAnnounced = true;
   for (let at = push.next; at < events.length; at++) {
     const event = events[at] as Event;
-    const stream = router.stream(event.stream) ?? router.addStream(event.stream);
+    const stream = streams[at] ?? router.stream(event.stream) ?? router.addStream(event.stream);
     streams[at] = stream;
     stream.noteEvent(event.sequence !== undefined);
     if (event.source === undefined || event.offset === undefined) continue;

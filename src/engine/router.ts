@@ -12,8 +12,8 @@ import type { Aside } from './aside.ts';
 import type { DurabilityWaiter } from './durability.ts';
 import { SourceProgress } from './frontiers.ts';
 
-/** What a frame has of its stream. */
-export interface Framed {
+/** What a checkpoint has of its stream. */
+export interface Checkpointed {
   /** All records of the stream before this position of the ring. */
   readonly position: number;
   /** Its events read in this life, duplicates included. */
@@ -30,10 +30,8 @@ export class RoutedStream extends IndexedStream {
   isDefined = false;
   /** Position of its shard's ring behind its definition: records before that name another stream. */
   definedAt = 0;
-  /** What its newest frame of this life has, cover or checkpoint; undefined: there is none. */
-  framed: Framed | undefined;
-  /** The same of its newest checkpoint. */
-  checkpointed: Framed | undefined;
+  /** What its newest checkpoint of this life has; undefined: there is none. */
+  checkpointed: Checkpointed | undefined;
   isRestored = false;
   /** It was restored, or had an event; not if the ring never had room for the first one. */
   hasEvents = false;
@@ -46,7 +44,7 @@ export class RoutedStream extends IndexedStream {
   waiters: DurabilityWaiter[] | undefined;
   /** It is set aside, and events that are pushed to it are held out. */
   aside: Aside | undefined;
-  /** Position of its shard's ring behind the record with which it last went on after that; Infinity before it is written. */
+  /** Position of its shard's ring behind the record with which it last went on after that. */
   resumedAt = Number.NEGATIVE_INFINITY;
 
   constructor(name: string, shard: number, index: number) {

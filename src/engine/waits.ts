@@ -13,7 +13,7 @@ import type { Event } from './event.ts';
 import type { Forgets } from './forgets.ts';
 import type { CheckedBatch, Ingest } from './ingest.ts';
 import { quarantined } from './quarantine.ts';
-import type { Marks } from './queued-push.ts';
+import { HELD_OUT, type Marks } from './queued-push.ts';
 import type { RoutedStream } from './router.ts';
 
 export interface WaitsPorts {
@@ -89,19 +89,23 @@ export class Waits {
   }
 
   /**
-   * A stream that was set aside goes on with `events`. Resolves when they are durable; calls `onDurable` when they are,
-   * also if the store has been full for too long before, or when the stream is set aside once more.
+   * A stream that was set aside goes on with what `take` returns when it does. Resolves when that is durable; calls
+   * `onDurable` when it is, also if the store has been full for too long before, or when the stream is set aside anew.
    */
-  async untilResumed(stream: RoutedStream, events: readonly Event[], onDurable: () => void): Promise<void> {
+  async untilResumed(
+    stream: RoutedStream,
+    take: () => readonly Event[],
+    onDurable: () => void,
+  ): Promise<void> {
     const { commits, durability, ingest, state } = this.#ports;
     const marks: Marks = new Map();
-    const rejection = (): Error => state.rejection();
-    const isResumed = ingest.requestResume(stream, marks, rejection);
-    const streams = events.map(() => stream);
-    await Promise.all([isResumed, ingest.accept({ events, streams }, marks, rejection)]);
+    await ingest.requestResume(stream, take, marks, () => state.rejection());
     const pushed = marks.get(stream) as number;
-    // Held up by nothing, and rejected only when nothing counts any more, or when the stream has new pins.
-    const released = durability.untilSettled(stream, pushed, Number.POSITIVE_INFINITY);
+    // Not limited in time, and rejected only when nothing counts any more, or the stream is set aside anew, with other pins.
+    const released =
+      pushed === HELD_OUT
+        ? Promise.resolve()
+        : durability.untilSettled(stream, pushed, Number.POSITIVE_INFINITY);
     released.then(onDurable, onDurable);
     await this.#untilSettled(marks);
     await released;

@@ -67,7 +67,7 @@ export function wireEngine(options: ResolvedOptions, startup: Startup, hooks: En
     bytesMax: options.quarantineBytes,
     onDeadLetter: options.onDeadLetter,
     onQuarantine: (event) => emitSafely(engine, 'quarantine', event),
-    resume: (stream, events, onDurable) => waits.untilResumed(stream, events, onDurable),
+    resume: (stream, take, onDurable) => waits.untilResumed(stream, take, onDurable),
     onError,
   });
   const hasStore = connection !== undefined;
@@ -114,7 +114,6 @@ export function wireEngine(options: ResolvedOptions, startup: Startup, hooks: En
       onReady();
     },
     onStored: (frame, stream) => reports.onStored(frame, stream),
-    onCover: (frame) => central.addCover(frame),
     onCovered: (stream, seen) => reports.onCovered(stream, seen),
     onForgotten: (stream, lows) => reports.onForgotten(stream, lows),
     onFault: (shard, entry) => quarantine.onFault(shard, entry),

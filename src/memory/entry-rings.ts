@@ -21,12 +21,10 @@ export const COMPLETION = {
   checkpointed: 6,
   /** A stream is given up; nothing more will be told of it: stream. */
   forgotten: 7,
-  /** A frame that covers a stream's events in the ring and is no checkpoint: as `stored`. */
-  cover: 8,
   /** A stream is set aside at an event, or was when it was restored: stream, seen, position, text. */
-  aside: 9,
+  aside: 8,
   /** An event is skipped: stream, seen, position, text. */
-  skipped: 10,
+  skipped: 9,
 } as const;
 
 /** Word positions within a completion entry; u64 values take two words, low half first. */

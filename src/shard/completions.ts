@@ -42,16 +42,11 @@ export class Completions {
     this.#ring.stage();
   }
 
-  /** A checkpoint, or a cover. All records of the stream before `position` of the ring are in it. */
-  frame(
-    kind: typeof COMPLETION.stored | typeof COMPLETION.cover,
-    stream: ShardStream,
-    { address, bytes }: Frame,
-    position: number,
-  ): void {
+  /** All records of the stream before `position` of the ring are in the frame. */
+  stored(stream: ShardStream, { address, bytes }: Frame, position: number): void {
     const at = this.#reserve();
     const image = stream.image >>> 2;
-    this.#u32[at + ENTRY.kind] = kind;
+    this.#u32[at + ENTRY.kind] = COMPLETION.stored;
     this.#u32[at + ENTRY.index] = stream.index;
     this.#u32[at + ENTRY.sequence] = this.#u32[image] as number;
     this.#u32[at + ENTRY.sequence + 1] = this.#u32[image + 1] as number;

@@ -1,10 +1,11 @@
 /**
- * Takes the frames of a shard and tells of them: checkpoints, which the durable store gets, and covers, which only keep a
- * stream's records from being read again. The lows of a frame are told before it.
+ * Takes the frames of a shard: checkpoints, which main is told of, their lows first, and which go on to the durable
+ * store; and covers, which only keep a stream's records from being read again, and stay here.
  */
 import type { Clock } from '../clock.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
-import { COMPLETION } from '../memory/entry-rings.ts';
+import { ImageDirectory } from '../memory/image-directory.ts';
+import { PAGE_BYTES } from '../memory/size-classes.ts';
 import type { Completions } from './completions.ts';
 import { type Frame, writeFrame } from './frame-writer.ts';
 import type { ReplayWindow } from './replay-window.ts';
@@ -17,6 +18,7 @@ import type { Triggers } from './triggers.ts';
 export interface FrameTakerParts {
   readonly table: StreamTable;
   readonly heap: ShardHeap;
+  readonly directory: ImageDirectory;
   readonly completions: Completions;
   readonly window: ReplayWindow;
   readonly triggers: Triggers;
@@ -29,6 +31,8 @@ export class FrameTaker {
   readonly #memory: EngineMemory;
   readonly #clock: Clock;
   readonly #parts: FrameTakerParts;
+  /** Streams whose covers are replaced by checkpoints that main may not know of yet. */
+  #stale: ShardStream[] = [];
 
   constructor(memory: EngineMemory, clock: Clock, parts: FrameTakerParts) {
     this.#memory = memory;
@@ -38,26 +42,62 @@ export class FrameTaker {
 
   /** Waits for room if need be. `metadata` is as for `writeFrame`. @throws ERR_TIDEMARK_MEMORY_FULL, ShardStopped */
   checkpoint(stream: ShardStream, position: number, now: number, metadata?: Uint8Array): void {
-    const { heap, triggers } = this.#parts;
+    const { completions, heap, table, triggers, window } = this.#parts;
     const allocate = (bytes: number): number => heap.allocateFrame(bytes, stream.name);
     const frame = this.#write(stream, allocate, metadata) as Frame;
     this.tellLows(stream);
-    this.#tell(COMPLETION.stored, stream, frame, position);
+    completions.stored(stream, frame, position);
+    table.noteFrame(stream, frame);
+    window.remove(stream);
+    if (stream.coverAddress !== 0 && !stream.isCoverStale) {
+      stream.isCoverStale = true;
+      this.#stale.push(stream);
+    }
     triggers.onCheckpoint(stream, now);
   }
 
   /** A cover, or a checkpoint if there is no room for one. @throws as `checkpoint` */
   cover(stream: ShardStream, position: number, now: number): void {
-    const frame = this.#write(stream, (bytes) => this.#parts.heap.allocateSpare(bytes), undefined);
-    if (frame === undefined) this.checkpoint(stream, position, now);
-    else this.#tell(COMPLETION.cover, stream, frame, position);
+    const { directory, heap, table, window } = this.#parts;
+    const frame = this.#hasEntry(stream)
+      ? this.#write(stream, (bytes) => heap.allocateSpare(bytes), undefined)
+      : undefined;
+    if (frame === undefined) {
+      this.checkpoint(stream, position, now);
+      return;
+    }
+    directory.setCover(stream.index, { ...frame, position });
+    table.freeCover(stream);
+    stream.coverAddress = frame.address;
+    stream.coverBytes = frame.bytes;
+    table.noteFrame(stream, frame);
+    window.remove(stream);
   }
 
-  /** An image that lasted will be one that does not: from now on the ring has to keep what is not in a frame. */
+  /**
+   * An image that lasted will be one that does not: from now on the ring has to keep what is not in a frame. The image's
+   * place in the directory is free then.
+   */
   endLasting(stream: ShardStream, position: number, now: number): void {
+    const { completions, directory } = this.#parts;
     this.cover(stream, position, now);
-    // Main has to know of the frame before the image is gone.
-    this.#parts.completions.flush();
+    if (stream.coverAddress !== 0) return;
+    // Main has to know of the checkpoint before the image is gone.
+    completions.flush();
+    directory.remove(stream.index);
+  }
+
+  /** Main can know by now of all checkpoints that were taken: frees the covers that these replace. */
+  freeStale(): void {
+    if (this.#stale.length === 0) return;
+    const { directory, table } = this.#parts;
+    for (const stream of this.#stale) {
+      // Since then it may have got a newer one.
+      if (!stream.isCoverStale) continue;
+      directory.remove(stream.index);
+      table.freeCover(stream);
+    }
+    this.#stale = [];
   }
 
   /** Nothing of the stream is open any more; what was goes with the entry that follows. */
@@ -81,15 +121,13 @@ export class FrameTaker {
     return writeFrame(this.#memory, stream, { createdAtMs: this.#clock.wallMs(), allocate, metadata });
   }
 
-  #tell(
-    kind: typeof COMPLETION.stored | typeof COMPLETION.cover,
-    stream: ShardStream,
-    frame: Frame,
-    position: number,
-  ): void {
-    const { completions, table, window } = this.#parts;
-    completions.frame(kind, stream, frame, position);
-    table.noteFrame(stream, frame);
-    window.remove(stream);
+  /** Whether the stream has an entry in the directory; gives it one if there is room. */
+  #hasEntry({ index }: ShardStream): boolean {
+    const { directory, heap } = this.#parts;
+    if (directory.hasPageFor(index)) return true;
+    if (!ImageDirectory.hasEntryFor(index)) return false;
+    const page = heap.allocateSpare(PAGE_BYTES);
+    if (page !== 0) directory.addPage(index, page);
+    return page !== 0;
   }
 }

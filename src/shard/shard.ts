@@ -136,6 +136,7 @@ export class Shard {
       table: this.#table,
       heap: this.#heap,
       completions: this.#completions,
+      directory: this.#directory,
       window: this.#window,
       triggers: this.#triggers,
       reports: this.#reports,
@@ -197,6 +198,7 @@ export class Shard {
     if (records > 0) this.#counts.publish(this.#record.end);
     this.#completions.flush();
     this.#freeOver();
+    this.#frames.freeStale();
     this.#heap.report();
     this.#ring.release(this.#poison.from(this.#window.from(this.#ring.position)));
     // Duplicates let frontiers rise without a frame; while events keep coming, something else will tell.

@@ -176,10 +176,20 @@ export class StreamTable {
     this.streams[stream.index] = undefined;
   }
 
+  /** Frees its cover, too. */
   freeImage(stream: ShardStream): void {
     if (stream.image === 0) return;
-    if (stream.isLasting) this.#parts.directory.remove(stream.index);
+    if (stream.isLasting || stream.coverAddress !== 0) this.#parts.directory.remove(stream.index);
+    this.freeCover(stream);
     this.#parts.heap.free(stream.image, stream.imageBytes);
+  }
+
+  /** The directory has it no more. */
+  freeCover(stream: ShardStream): void {
+    if (stream.coverAddress !== 0) this.#parts.heap.free(stream.coverAddress, stream.coverBytes);
+    stream.coverAddress = 0;
+    stream.coverBytes = 0;
+    stream.isCoverStale = false;
   }
 
   /** The stream's position in `source`; a first event from a source lays the image out anew. */
@@ -193,7 +203,6 @@ export class StreamTable {
     const { directory, onEndLasting } = this.#parts;
     if (stream.isLasting && !ImageDirectory.canHold(this.#sizes(stream, sources).bodyBytes)) {
       onEndLasting(stream);
-      directory.remove(stream.index);
       stream.isLasting = false;
     }
     const old = {
@@ -241,6 +250,8 @@ export class StreamTable {
       directory.addPage(index, heap.allocateImage(PAGE_BYTES, 0, stream.name));
     directory.add(index, { image, bytes: imageBytes, begunAt: readTo, restoredCount });
     stream.isLasting = true;
+    // It was in the image's place, and is what the stream was restored from.
+    this.freeCover(stream);
   }
 
   #sourceNamed(name: string): ShardSource {

@@ -69,6 +69,12 @@ export class ShardStream implements CheckpointFacts {
   frameBytes = 0;
   frameCount = 0;
 
+  /** Its cover: address and bytes, 0: there is none. */
+  coverAddress = 0;
+  coverBytes = 0;
+  /** A checkpoint replaces the cover, once main can know of that. */
+  isCoverStale = false;
+
   firstUncoveredAt = 0;
   /** Kept with `idleMs` only. */
   lastEventAt = 0;

@@ -54,9 +54,12 @@ function bringBack(
   { memory, table, heap, directory, triggers, poison, now }: TakeOverPorts,
 ): void {
   const { index } = stream;
-  const address = streams.addresses[index] as number;
-  const bytes = streams.bytes[index] as number;
   const image = directory.get(index);
+  const cover = directory.cover(index);
+  stream.coverAddress = cover?.address ?? 0;
+  stream.coverBytes = cover?.bytes ?? 0;
+  const address = cover?.address ?? (streams.addresses[index] as number);
+  const bytes = cover?.bytes ?? (streams.bytes[index] as number);
   let uncovered = 0;
   stream.isAside = streams.aside[index] === ASIDE.yes;
   if (image !== undefined) {

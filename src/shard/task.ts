@@ -10,7 +10,7 @@ import type { ArenaLayout } from '../memory/layout.ts';
 export interface HandedStreams {
   /** Undefined where a number is free. */
   readonly names: readonly (string | undefined)[];
-  /** Address of the frame; 0: none. */
+  /** Address of the frame; 0: none, or it is a cover. */
   readonly addresses: Uint32Array;
   readonly bytes: Uint32Array;
   /** 1: the shard frees the frame once the stream is restored; else it stays, and main returns it. */
@@ -21,7 +21,7 @@ export interface HandedStreams {
   readonly readTo: Float64Array;
   /** Its events read up to there in this life of the engine. */
   readonly seen: Float64Array;
-  /** Events in its frame, about, that are in no checkpoint: it is a cover. */
+  /** Events in its cover, about, that are in no checkpoint. */
   readonly uncovered: Float64Array;
   /** Its event count in the newest checkpoint of this life; 0: there is none. */
   readonly checkpointCounts: Float64Array;

@@ -13,7 +13,6 @@
  * Invariants:
  * - a stream has at most one waiting and at most one writing frame, and these are its newest;
  * - at most `perStream` frames a stream, not counting one that is being written;
- * - besides, it has at most one cover, which is newer than all of these;
  * - only durable and superseded frames are in an evictable list, the longest there first;
  * - a forgotten stream keeps no frame but one that is being written, which leaves when it is settled; until the
  *   durable store has forgotten the stream too, it has a place in the queue, and no frame behind that is taken: it may
@@ -67,27 +66,11 @@ export class CentralStore {
   add(frame: StoredFrame): void {
     const { stream } = frame;
     const previous = stream.newest;
-    this.#dropCover(stream);
     stream.frames.push(frame);
     this.#hold(frame);
     if (this.#options.isDurable) this.#enqueue(frame);
     else if (previous !== undefined) this.#makeEvictable(previous, 'superseded');
     this.#retain(stream);
-  }
-
-  /** A cover that a shard has just published. It stays until there is a newer frame of the stream. */
-  addCover(frame: StoredFrame): void {
-    this.#dropCover(frame.stream);
-    frame.state = 'cover';
-    frame.stream.cover = frame;
-    this.#hold(frame);
-  }
-
-  #dropCover(stream: IndexedStream): void {
-    const { cover } = stream;
-    if (cover === undefined) return;
-    stream.cover = undefined;
-    this.#release(cover);
   }
 
   /** A frame that the durable store had: restored into memory. */
@@ -238,7 +221,6 @@ export class CentralStore {
       this.#addUnsettled(stream.shard, -1);
     }
     for (const frame of stream.frames.filter((each) => each !== writing)) this.#drop(frame);
-    this.#dropCover(stream);
     if (writing !== undefined) this.#leaving.add(writing);
     if (!this.#options.isDurable) return;
     // In the place of its waiting frame, under whose number the lows of that one are kept.

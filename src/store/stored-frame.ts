@@ -10,7 +10,7 @@ export interface SourceLow {
   readonly offset: bigint;
 }
 
-export type FrameState = 'stored' | 'cover' | 'waiting' | 'writing' | 'durable' | 'superseded';
+export type FrameState = 'stored' | 'waiting' | 'writing' | 'durable' | 'superseded';
 
 export class StoredFrame {
   readonly stream: IndexedStream;
@@ -45,8 +45,6 @@ export class IndexedStream {
   readonly shard: number;
   /** Ascending: oldest first. */
   readonly frames: StoredFrame[] = [];
-  /** Replaced by any newer frame: no checkpoint, and not for the durable store. */
-  cover: StoredFrame | undefined;
   waiting: StoredFrame | undefined;
   writing: StoredFrame | undefined;
   /** The durable store has refused what it has waiting. */

@@ -35,7 +35,7 @@ test('a shard publishes exactly the frames, lows, reports and answers of the mod
       harness.run();
       // What is left are pages of the directory of images, which stay.
       expect(harness.words.get(WORD.heapUsed) % PAGE_BYTES).toBe(0);
-      expect([...new ImageDirectory(harness.memory, harness.arena).images()]).toEqual([]);
+      expect([...new ImageDirectory(harness.memory, harness.arena).indexes()]).toEqual([]);
       frames += stored.length;
       dropped += model.dropped;
     }),

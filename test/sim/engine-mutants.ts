@@ -50,8 +50,8 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/engine/handover.ts',
-        text: '(framed?.position ?? stream.definedAt) : shard.doneTo;',
-        with: '(framed?.position ?? stream.definedAt) : shard.ring.released;',
+        text: 'image === undefined ? framedTo : shard.doneTo;',
+        with: 'image === undefined ? framedTo : shard.ring.released;',
       },
     ],
   },

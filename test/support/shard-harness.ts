@@ -82,7 +82,6 @@ export type Completion =
       readonly lastOffset: bigint;
       readonly openLow: bigint | undefined;
     }
-  | { readonly kind: 'cover'; readonly stream: string; readonly address: number; readonly bytes: number }
   | { readonly kind: 'checkpointed'; readonly request: number }
   | { readonly kind: 'forgotten'; readonly stream: string };
 
@@ -333,13 +332,6 @@ export class ShardHarness {
           frame: this.memory.u8.slice(address, address + bytes),
         };
       }
-      case COMPLETION.cover:
-        return {
-          kind: 'cover',
-          stream: nameOf(this.streams, index),
-          address: u32[at + ENTRY.address] as number,
-          bytes: u32[at + ENTRY.bytes] as number,
-        };
       case COMPLETION.covered:
         return {
           kind: 'covered',

@@ -20,6 +20,7 @@ import { ShardHandle } from '../../../src/engine/shard-handle.ts';
 import { Waits } from '../../../src/engine/waits.ts';
 import { ControlWords } from '../../../src/memory/doorbells.ts';
 import { EngineMemory } from '../../../src/memory/engine-memory.ts';
+import { ImageDirectory } from '../../../src/memory/image-directory.ts';
 import { AT, RECORD, recordsBetween } from '../../../src/memory/ingest-ring.ts';
 import { type ArenaLayout, planArenas, WORD, type Word } from '../../../src/memory/layout.ts';
 import { ThreadSpent } from '../../../src/shard/poison.ts';
@@ -135,10 +136,6 @@ export class World {
           shard.isReady = true;
         },
         onStored: (frame) => this.#central.add(frame),
-        onCover: (frame) => {
-          this.covers++;
-          this.#central.addCover(frame);
-        },
         onCovered: (stream, seen) => {
           const pending = stream.waiting ?? stream.writing;
           if (pending === undefined) this.#durability.settle(stream, seen);
@@ -177,7 +174,7 @@ export class World {
           this.#letters.set(Number.parseInt(Buffer.from(payload).toString(), 10), resolve);
         }),
       onQuarantine: () => undefined,
-      resume: (stream, events, onDurable) => waits.untilResumed(stream, events, onDurable),
+      resume: (stream, take, onDurable) => waits.untilResumed(stream, take, onDurable),
       onError: (error) => {
         throw error;
       },
@@ -340,6 +337,8 @@ export class World {
       });
       this.restarts++;
       this.replayed += replayed;
+      const directory = new ImageDirectory(this.#memory, handle.arena);
+      for (const index of directory.indexes()) if (directory.cover(index) !== undefined) this.covers++;
       this.#shards[shard] = this.#begin(handle, handover);
     }
   }
@@ -469,11 +468,7 @@ export class World {
           `operator '${operator}' of '${stream.name}' has ${JSON.stringify(state)}, not ${JSON.stringify(expected)}`,
         );
     }
-    if (
-      stream.framed !== undefined &&
-      stream.checkpointed !== undefined &&
-      stream.framed.seen > stream.pushed
-    )
+    if (stream.checkpointed !== undefined && stream.checkpointed.seen > stream.pushed)
       throw new Error(`'${stream.name}' has seen more than was pushed`);
   }
 }
