@@ -245,9 +245,10 @@ export class Ingest {
   /** Writes the request; what the stream goes on with is events of the push then. */
   #resumeStream(push: QueuedPush, take: () => readonly Event[]): boolean {
     const request = push.request as StreamRequest;
-    if (!this.#writeRequest(request, push.marks)) return false;
+    if (!this.#writeRequest(request, undefined)) return false;
     push.request = undefined;
     push.events = take();
+    if (push.marks !== undefined) this.#mark(push.marks, request.stream);
     push.streams = push.events.map(() => request.stream);
     announce(push, this.#ports.router);
     return true;
