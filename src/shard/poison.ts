@@ -23,6 +23,7 @@ import type { Completions } from './completions.ts';
 import type { EventProcessor, RecordPlace } from './event-processor.ts';
 import type { FrameTaker } from './frame-taker.ts';
 import { encodeMetadata } from './frame-writer.ts';
+import type { ReplayWindow } from './replay-window.ts';
 import type { ShardHeap } from './shard-heap.ts';
 import type { ShardStream } from './stream.ts';
 import { ASIDE_KEY, type StreamTable } from './stream-table.ts';
@@ -61,6 +62,7 @@ export interface PoisonParts {
   readonly heap: ShardHeap;
   readonly table: StreamTable;
   readonly directory: ImageDirectory;
+  readonly window: ReplayWindow;
   readonly processor: EventProcessor;
   readonly completions: Completions;
   readonly wanted: WantedStreams;
@@ -231,7 +233,7 @@ export class PoisonEvents {
 
   /** The state of the stream is what it was before the event. @throws ThreadSpent with `error` as its cause */
   #goBack({ position }: RecordPlace, stream: ShardStream, error: TidemarkError): void {
-    const { arena, beat, directory, processor, table } = this.#parts;
+    const { arena, beat, directory, processor, table, window } = this.#parts;
     if (stream.isLasting) {
       directory.undo(position);
       return;
@@ -239,7 +241,7 @@ export class PoisonEvents {
     let isBack = false;
     try {
       isBack = table.rewind(stream);
-      const from = stream.windowLink.list === undefined ? position : stream.uncoveredFrom;
+      const from = window.firstOf(stream) ?? position;
       let read = 0;
       for (const record of isBack ? recordsBetween(this.#memory, arena, { from, through: position }) : []) {
         if (++read % BEAT_EVERY === 0) beat();

@@ -151,6 +151,7 @@ export class Shard {
         heap: this.#heap,
         table: this.#table,
         directory: this.#directory,
+        window: this.#window,
         processor: this.#processor,
         completions: this.#completions,
         wanted: this.#wanted,
@@ -270,7 +271,7 @@ export class Shard {
     } else if (kind === RECORD.event) {
       const flags = (u32[word + 1] as number) >>> 16;
       if ((flags & FLAG.source) !== 0) this.#reports.onEvent(this.#processor.sourceOf(address), address);
-      if (stream?.isAside === false && (flags & FLAG.durable) !== 0) this.#wanted.add(stream);
+      if (stream !== undefined && (flags & FLAG.durable) !== 0) this.#wanted.add(stream);
       counts.applied++;
     }
     if (position >= this.#handover.ring.countedTo) return;
@@ -294,7 +295,7 @@ export class Shard {
         this.#table.defineSource(index, this.#nameIn(address));
         return;
       case RECORD.checkpointStream:
-        this.#want(this.#table.streams[index] as ShardStream);
+        this.#wanted.add(this.#table.streams[index] as ShardStream);
         return;
       case RECORD.forgetStream:
         this.#forget(this.#table.streams[index] as ShardStream);
@@ -326,10 +327,6 @@ export class Shard {
       }
     }
     if (isDue) this.#checkpoint(stream);
-  }
-
-  #want(stream: ShardStream): void {
-    if (!stream.isAside) this.#wanted.add(stream);
   }
 
   #checkpointWanted(): void {

@@ -48,8 +48,8 @@ export class ShardStream implements CheckpointFacts {
   /** Bytes of the image's body part. */
   bodyBytes = 0;
 
-  /** Position of its first record that is in no frame, while it is in the replay window. */
-  uncoveredFrom = 0;
+  /** Number of its entry in the replay window; -1: it has none. */
+  windowEntry = -1;
   /** Position of the ring behind its definition. */
   definedAt = 0;
   /** Events before this position of the ring are in its state: those are not for it when they are read again. */
@@ -81,8 +81,6 @@ export class ShardStream implements CheckpointFacts {
   lastCheckpointAt = Number.NEGATIVE_INFINITY;
   /** In the list of dirty streams, ordered by their first uncovered event. */
   readonly ageLink: Link<ShardStream> = new Link<ShardStream>(this);
-  /** In the replay window. */
-  readonly windowLink: Link<ShardStream> = new Link<ShardStream>(this);
   /** In the list of pausing streams; used with `minPauseMs` only. */
   readonly pauseLink: Link<ShardStream> = new Link<ShardStream>(this);
   /** In the list of dirty streams, ordered by their last event; used with `idleMs` only. */

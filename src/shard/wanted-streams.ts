@@ -6,8 +6,9 @@ const NONE: readonly ShardStream[] = [];
 export class WantedStreams {
   #streams: ShardStream[] = [];
 
+  /** Not one that is set aside: who waits for it is told otherwise. */
   add(stream: ShardStream): void {
-    if (stream.isWanted) return;
+    if (stream.isWanted || stream.isAside) return;
     stream.isWanted = true;
     this.#streams.push(stream);
   }
