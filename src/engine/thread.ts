@@ -14,6 +14,7 @@ export class TaskThread<Outcome> {
   readonly #pool: Piscina;
   /** Resolves when the thread is gone: after its task has ended it may still run for a moment. */
   readonly #exited: Promise<void>;
+  #destroyed: Promise<void> | undefined;
 
   /** `task` is cloned to the thread, except for what is in `transfer`. */
   constructor(thread: {
@@ -50,9 +51,11 @@ export class TaskThread<Outcome> {
   }
 
   /** Ends the thread, whatever it is doing, and resolves when it is gone. */
-  async destroy(): Promise<void> {
-    // The pool knows nothing any more of a thread that has thrown, and may have begun another one.
-    await Promise.all([this.#pool.destroy(), this.#exited]);
+  destroy(): Promise<void> {
+    // Once: a second call would not wait, and the pool would replace the worker that ends meanwhile. The pool knows
+    // nothing any more of a thread that has thrown, and may have begun another one.
+    this.#destroyed ??= Promise.all([this.#pool.destroy(), this.#exited]).then(() => undefined);
+    return this.#destroyed;
   }
 }
 
