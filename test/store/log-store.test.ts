@@ -1,8 +1,10 @@
 /** What a log promises while nothing goes wrong. */
 import { describe, expect, test } from 'vitest';
 import { viewFrame } from '../../src/codec/view.ts';
+import { findLog } from '../../src/store/log/open-log.ts';
+import { namesOf } from '../../src/store/log/packed-names.ts';
 import { frameOf } from './support/frames.ts';
-import { codeOf, MIB, newestOf, openOn } from './support/log.ts';
+import { codeOf, DIRECTORY, MIB, newestOf, openOn, portsOn } from './support/log.ts';
 import { SimulatedDisk } from './support/simulated-disk.ts';
 
 const NO_FRONTIERS = new Map<string, bigint>();
@@ -31,6 +33,29 @@ describe('a log that is opened', () => {
     openOn(disk);
     expect(openOn(disk.crash(() => false)).generation).toBe(2n);
   });
+
+  test.each(['an index', 'a scan'])(
+    'says by %s of which generation its checkpoints are, not its commits',
+    (by) => {
+      const disk = new SimulatedDisk();
+      openOn(disk).store.close();
+      const { store } = openOn(disk);
+      const frames = [frameOf('old', 1, { generation: 1n }), frameOf('new', 1, { generation: 2n })];
+      store.commit({ frames, frontiers: NO_FRONTIERS, generation: 2n });
+      if (by === 'an index') store.close();
+      const found = findLog(portsOn(by === 'an index' ? disk : disk.crash(() => false)), DIRECTORY, {
+        diskBytes: 4 * MIB,
+        perStream: 3,
+      });
+      const { names, generations } = found.newest.columns();
+      expect(new Map(namesOf(names).map((name, i) => [name, generations[i]]))).toEqual(
+        new Map([
+          ['old', 1],
+          ['new', 2],
+        ]),
+      );
+    },
+  );
 
   test('has the newest checkpoint of each stream and the frontiers after a clean end', () => {
     const disk = new SimulatedDisk();

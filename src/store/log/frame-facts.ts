@@ -22,6 +22,15 @@ export function readFrameFacts(access: SegmentAccess, place: CheckpointLocation)
   return frameFactsAt(viewOf(extension), 0);
 }
 
+/** Of the engine that took the checkpoint; 0 for bytes that cannot be a frame, which nothing else is said about here. */
+export function generationOf(frame: Uint8Array): number {
+  const view = viewOf(frame);
+  if (frame.length < FRAME_FOOTER_BYTES) return 0;
+  const bodyEnd = view.getUint32(frame.length - FRAME_FOOTER_BYTES, true);
+  const end = bodyEnd + EXTENSION_GENERATION + 8;
+  return end > frame.length - FRAME_FOOTER_BYTES ? 0 : getCounter(view, bodyEnd + EXTENSION_GENERATION);
+}
+
 /** From the extension that begins at `start` of `view`. */
 export function frameFactsAt(view: DataView, start: number): FrameFacts {
   return {

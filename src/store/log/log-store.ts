@@ -10,7 +10,7 @@ import { TidemarkError } from '../../error.ts';
 import type { CheckpointIndex, CheckpointLocation } from './checkpoint-index.ts';
 import { commitFrameBytesMax, type Frontiers, type Tombstone } from './commit-record.ts';
 import { Compactor } from './compaction.ts';
-import { readFrameFacts } from './frame-facts.ts';
+import { generationOf, readFrameFacts } from './frame-facts.ts';
 import {
   readFrameInto,
   readFramesInto,
@@ -291,11 +291,11 @@ export class LogStore {
   /** Parts that fit a segment of the usual size; a frame that is larger is a part of its own. */
   private split(frames: readonly LogFrame[]): IndexedFrame[][] {
     const roomy = this.input.limits.segmentBytes - OVERHEAD_BYTES;
-    const { generation } = this.writer;
     const fixed = this.writer.bytesOf({ frames: [] });
     const parts: IndexedFrame[][] = [];
     let bytes = Number.POSITIVE_INFINITY;
     for (const { stream, sequence, bytes: frameBytes } of frames) {
+      const generation = generationOf(frameBytes);
       const frame = { stream, sequence, bytes: frameBytes, origin: undefined, generation };
       const more =
         recordFootprint(frameBytes.length) + commitFrameBytesMax(stream) + indexFrameBytesMax(stream);
