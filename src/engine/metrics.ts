@@ -14,11 +14,13 @@ type PressureEvent =
   | { readonly shard: undefined; readonly what: 'store' };
 
 export interface RestartEvent {
-  readonly shard: number;
+  /** Undefined: the store writer. */
+  readonly shard: number | undefined;
+  /** What the thread ended with. */
   readonly cause: Error;
-  /** Streams that it has. */
+  /** Streams that it has; of the store writer none. */
   readonly streams: number;
-  /** Events that it reads again. */
+  /** Of a shard, events that it reads again; of the store writer, checkpoints that are committed again. */
   readonly replayed: number;
   /** Milliseconds from the end of the one thread to the begin of the other. */
   readonly ms: number;
@@ -44,12 +46,12 @@ export interface EngineEvents {
   durable: [CheckpointEvent];
   /** Everything of `source` below `offset` is durable: what may be committed back to the source. */
   frontier: [{ readonly source: string; readonly offset: bigint }];
-  /** A shard's thread has ended, and another one has taken over. */
-  restart: [RestartEvent];
   /** A stream is set aside, because one of its events fails time after time; what follows is held out of it. */
   quarantine: [QuarantineEvent];
   /** A push begins to wait for a shard's ring, a shard asks for memory, or the durable store begins to be full. */
   pressure: [PressureEvent];
+  /** A thread has ended without being told to, and another one has taken its place. */
+  restart: [RestartEvent];
   /** The engine has failed. Does not throw without a listener. */
   error: [Error];
 }

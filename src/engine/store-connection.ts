@@ -5,8 +5,11 @@ import type { EngineMemory } from '../memory/engine-memory.ts';
 import type { RestoringStore } from '../recovery/restore.ts';
 import type { CheckpointStore } from '../store/contract.ts';
 import { LogStoreClient } from '../store/log/log-store-client.ts';
+import type { StoreWriterTask } from '../store/log/writer-protocol.ts';
 import { withDeadline } from './deadline.ts';
+import type { RestartEvent } from './metrics.ts';
 import type { ResolvedOptions } from './options.ts';
+import { type StoreWriter, SupervisedLog } from './supervised-log.ts';
 import { TaskThread } from './thread.ts';
 import { workerFile } from './worker-files.ts';
 
@@ -17,34 +20,47 @@ export interface StoreConnection {
   readonly store: CheckpointStore;
   /** The same store, if it can be opened so. */
   readonly restoring?: RestoringStore;
+  /** `listener` hears of each thread of the store that has taken the place of another. */
+  onRestart(listener: (restart: RestartEvent) => void): void;
   /** Ends what `close` of the store left running. */
   release(): Promise<void>;
 }
 
 /** Undefined: memory only. The store is not opened yet. */
 export function connectStore(options: ResolvedOptions, memory: EngineMemory): StoreConnection | undefined {
-  if (options.store !== undefined) return { store: options.store, release: () => Promise.resolve() };
-  if (options.directory === undefined) return undefined;
+  const { directory, store } = options;
+  if (store !== undefined) return { store, onRestart: () => {}, release: () => Promise.resolve() };
+  if (directory === undefined) return undefined;
   const file = workerFile('store-writer', options.workersUrl);
+  const log = new SupervisedLog({
+    start: () => startWriter(file, { memory: memory.memory, directory, options }),
+    timeoutMs: options.storeTimeoutMs,
+  });
+  return {
+    store: log,
+    restoring: log,
+    onRestart: (listener) => {
+      log.onRestart = listener;
+    },
+    release: () => log.release(),
+  };
+}
+
+function startWriter(
+  file: string,
+  { memory, directory, options }: Omit<StoreWriterTask, 'port'>,
+): StoreWriter {
   const { port1, port2 } = new MessageChannel();
-  const client = new LogStoreClient({ port: port1, memory: memory.memory });
+  const client = new LogStoreClient({ port: port1, memory });
+  const { diskBytes, perStream } = options;
   const thread = new TaskThread<void>({
     file,
-    task: {
-      port: port2,
-      memory: memory.memory,
-      directory: options.directory,
-      options: { diskBytes: options.diskBytes, perStream: options.perStream },
-    },
+    task: { port: port2, memory, directory, options: { diskBytes, perStream } } satisfies StoreWriterTask,
     transfer: [port2],
     // node:sqlite, which holds the directory's lock, warns that it is experimental.
     execArgv: ['--disable-warning=ExperimentalWarning'],
   });
-  thread.outcome.then(
-    () => client.fail(writerExited(new Error('its task returned'))),
-    (cause: unknown) => client.fail(writerExited(cause)),
-  );
-  return { store: client, restoring: client, release: () => thread.destroy() };
+  return { client, outcome: thread.outcome, destroy: () => thread.destroy() };
 }
 
 /** Closes the store, if it answers. @throws ERR_TIDEMARK_STORE_FAILED, and what the store throws */
@@ -56,11 +72,4 @@ export async function closeStore(connection: StoreConnection | undefined, ms: nu
       `the store was not closed within ${ms} ms; see why it does not answer`,
     );
   await withDeadline(Promise.resolve(connection.store.close()), ms, late);
-}
-
-function writerExited(cause: unknown): TidemarkError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new TidemarkError('ERR_TIDEMARK_STORE_FAILED', `the store writer ended unexpectedly: ${reason}`, {
-    cause,
-  });
 }

@@ -60,6 +60,7 @@ export function wireEngine(options: ResolvedOptions, startup: Startup, hooks: En
   for (const frame of frames) {
     if (isTransient[frame.stream.shard] !== true) central.addDurable(frame);
   }
+  connection?.onRestart((restart) => emitSafely(engine, 'restart', restart));
   const quarantine: Quarantine = new Quarantine({
     memory,
     router,

@@ -81,7 +81,11 @@ export class LogStoreClient implements CheckpointStore {
     this.#port = port;
     this.#memory = memory;
     port.on('message', (reply: WriterReply) => this.#settle(reply));
-    port.on('messageerror', (error) => this.fail(error));
+    port.on('messageerror', (error) => {
+      this.fail(error);
+      // The writer ends with it: what waits there has lost whom to answer.
+      port.close();
+    });
     port.on('close', () =>
       this.fail(new TidemarkError('ERR_TIDEMARK_STORE_FAILED', 'the store writer is gone')),
     );
@@ -110,6 +114,20 @@ export class LogStoreClient implements CheckpointStore {
     }
     const { contents } = await this.#request('opened', { type: 'open', isFilled: true });
     return restoredContents(contents);
+  }
+
+  /** As `open`, for who has what is in it: nothing is restored. */
+  async resume(): Promise<{ readonly generation: bigint; readonly lowered: boolean }> {
+    const { contents } = await this.#request('opened', { type: 'open', isFilled: false });
+    return contents;
+  }
+
+  /**
+   * Why the writer cannot be asked any more, or undefined. A call that was rejected with this very error has not been
+   * answered; whatever else it is rejected with the store itself has said.
+   */
+  get failure(): Error | undefined {
+    return this.#failure;
   }
 
   async commit(batch: CommitBatch): Promise<void> {

@@ -41,6 +41,8 @@ export interface OpenedLog {
   readonly store: LogStore;
   readonly generation: bigint;
   readonly frontiers: ReadonlyMap<string, bigint>;
+  /** Damage was found that no opening before had found, and the frontiers are lowered for it. */
+  readonly lowered: boolean;
   readonly fellBack: RecoveredLog['fellBack'];
   readonly lost: RecoveredLog['lost'];
   readonly damage: RecoveredLog['damage'];
@@ -235,8 +237,8 @@ function resume(
   const seal = (sealed: LogWriter, headIndex: number): void => superblocks.write(sealed, headIndex);
   const store = new LogStore({ ports, limits, writer, lock, capacityBytes, seal });
   if (recovered.lowered) settle(writer, recovered.settledCommit);
-  const { fellBack, lost, damage } = recovered;
-  return { store, generation: BigInt(generation), frontiers, fellBack, lost, damage };
+  const { lowered, fellBack, lost, damage } = recovered;
+  return { store, generation: BigInt(generation), frontiers, lowered, fellBack, lost, damage };
 }
 
 /**

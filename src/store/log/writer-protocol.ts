@@ -115,6 +115,8 @@ export interface FoundCheckpoints extends NewestColumns {
 export interface OpenedContents {
   readonly generation: bigint;
   readonly frontiers: FrontierList;
+  /** Damage was found that no opening before had found, and the frontiers are lowered for it. */
+  readonly lowered: boolean;
   readonly lost: readonly { readonly stream: string; readonly reason: string }[];
   /** Absent where it was said before. */
   readonly found?: FoundCheckpoints;

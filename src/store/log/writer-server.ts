@@ -219,10 +219,10 @@ class WriterServer {
   }
 
   private finish(): OpenedContents {
-    const { store, generation, frontiers, lost } = this.findings().finish();
+    const { store, generation, frontiers, lowered, lost } = this.findings().finish();
     this.found = undefined;
     this.store = store;
-    return { generation, frontiers: toFrontierList(frontiers), lost };
+    return { generation, frontiers: toFrontierList(frontiers), lowered, lost };
   }
 
   private findings(): FoundLog {

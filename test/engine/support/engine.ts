@@ -77,7 +77,7 @@ type Heard = { readonly name: string; readonly [field: string]: unknown };
 /** All events of `engine` that are named, in the order in which it emits them. */
 export function listen(
   engine: CheckpointEngine,
-  ...names: readonly ('checkpoint' | 'durable' | 'frontier' | 'pressure')[]
+  ...names: readonly ('checkpoint' | 'durable' | 'frontier' | 'pressure' | 'restart')[]
 ): Heard[] {
   const heard: Heard[] = [];
   for (const name of names) engine.on(name, (event: object) => heard.push({ name, ...event }));

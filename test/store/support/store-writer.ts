@@ -44,14 +44,19 @@ export function startWriter(
     // Whoever waits for the end is told; nobody else has to.
   });
   const client = new LogStoreClient({ port: port1, memory });
+  let destroyed: Promise<void> | undefined;
+  const terminate = (): Promise<void> => {
+    destroyed ??= pool.destroy();
+    return destroyed;
+  };
   return {
     client,
     ended,
-    terminate: () => pool.destroy(),
+    terminate,
     async stop() {
       await client.close();
       await ended;
-      await pool.destroy();
+      await terminate();
     },
   };
 }
