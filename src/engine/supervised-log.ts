@@ -242,7 +242,7 @@ export class SupervisedLog implements CheckpointStore, RestoringStore {
 
   #onEnd(writer: StoreWriter, cause: unknown): void {
     // After `close`, and for a client that failed first, this changes nothing.
-    writer.client.fail(writerExited(cause));
+    writer.client.failUnanswered(writerExited(cause));
     // A restart that is under way hears of it by what it has asked.
     if (this.#failure !== undefined || this.#restarting !== undefined) return;
     this.#restarting = this.#restart(asError(cause)).catch((error: Error) => this.#fail(error));

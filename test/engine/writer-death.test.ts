@@ -68,7 +68,7 @@ for (const moment of [
         shard: undefined,
         cause: expect.objectContaining({ message: expect.stringContaining('code: 7') }),
         streams: 0,
-        // Whether an answer is heard that came right before the end is not known.
+        // The answer is heard, however soon after it the end came; the next commit may be under way by then.
         replayed: expect.toSatisfy((frames) => frames > 0 || moment === 'after answer'),
         ms: expect.any(Number),
       },

@@ -1,6 +1,6 @@
 /**
- * The log store keeps the contract of stores: on a disk that loses what was not synced, and on a thread and a
- * directory of its own as the engine has it.
+ * The log store keeps the contract of stores: on a disk that loses what was not synced, with writers that die, and on a
+ * thread and a directory of its own as the engine has it.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { describe, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
+import { type StoreWriter, SupervisedLog } from '../../src/engine/supervised-log.ts';
 import { LogStoreClient } from '../../src/store/log/log-store-client.ts';
 import { serveStore } from '../../src/store/log/writer-server.ts';
 import { type StoreFactory, suite } from '../../src/testing/index.ts';
@@ -63,6 +64,58 @@ describe('the log on a disk that loses what was not synced', () => {
           return body();
         }),
       ),
+  });
+});
+
+describe('the log whose writers die again and again', () => {
+  interface Machine {
+    disk: SimulatedDisk;
+    readonly logs: SupervisedLog[];
+  }
+
+  /** Every fourth request is done and not answered. */
+  function mortalWriter(disk: SimulatedDisk, memory: WebAssembly.Memory): StoreWriter {
+    const { port1, port2 } = new MessageChannel();
+    let answersLeft = 3;
+    const answer = port2.postMessage.bind(port2);
+    port2.postMessage = (...parameters: Parameters<typeof answer>) => {
+      if (answersLeft-- > 0) answer(...parameters);
+      else port2.close();
+    };
+    const ports = { ...portsOn(disk), clock: systemClock };
+    const outcome = serveStore({ port: port2, memory, directory: DIRECTORY, options: OPTIONS, ports });
+    const client = new LogStoreClient({ port: port1, memory });
+    const destroy = (): Promise<void> => {
+      client.fail(new Error('crashed'));
+      port1.close();
+      return outcome;
+    };
+    return { client, outcome, destroy };
+  }
+
+  async function cut({ logs }: Machine): Promise<void> {
+    for (const log of logs.splice(0)) await log.release();
+  }
+
+  suite<Machine>({
+    test,
+    factory: {
+      secondOpener: 'refused',
+      perStream: 3,
+      // Not for how much there is room: what was done and not answered is asked for again, and may be refused then.
+      create: () => ({ disk: new SimulatedDisk(), logs: [] }),
+      connect({ disk, logs }) {
+        const memory = sharedMemory(1);
+        const log = new SupervisedLog({ start: () => mortalWriter(disk, memory), timeoutMs: 20_000 });
+        logs.push(log);
+        return log;
+      },
+      async crash(machine) {
+        machine.disk = machine.disk.crash(() => true);
+        await cut(machine);
+      },
+      dispose: cut,
+    },
   });
 });
 

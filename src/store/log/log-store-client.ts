@@ -5,7 +5,7 @@
  * waits is rejected, and so is every later one. No bytes of states are touched here: frames that lie in the
  * engine's memory cross as numbers, and only what lies elsewhere is copied.
  */
-import type { MessagePort, Transferable } from 'node:worker_threads';
+import { type MessagePort, receiveMessageOnPort, type Transferable } from 'node:worker_threads';
 import { CheckpointId } from '../../checkpoint/id.ts';
 import { type CheckpointView, viewFrame } from '../../codec/view.ts';
 import { fromErrorRecord, TidemarkError } from '../../error.ts';
@@ -192,6 +192,18 @@ export class LogStoreClient implements CheckpointStore {
     const copies = this.#copies;
     this.#copies = [];
     for (const { reject } of copies) reject(this.#failure);
+  }
+
+  /** As `fail`, once the writer's thread is gone; what it had answered, and nobody has heard yet, still counts. */
+  failUnanswered(error: Error): void {
+    // A port that has closed has brought everything, and Node dies of reading it while it says so. `close` has set the
+    // failure by then, since nothing else runs before that event.
+    while (this.#failure === undefined) {
+      const received = receiveMessageOnPort(this.#port);
+      if (received === undefined) break;
+      this.#settle(received.message as WriterReply);
+    }
+    this.fail(error);
   }
 
   async #close(): Promise<void> {
