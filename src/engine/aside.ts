@@ -4,7 +4,7 @@
  */
 import { type ErrorRecord, fromErrorRecord } from '../error.ts';
 import type { FaultText } from '../shard/poison.ts';
-import type { Event } from './event.ts';
+import type { Event, U64 } from './event.ts';
 import { payloadBytes } from './event-checks.ts';
 import { copiesFrom } from './event-copies.ts';
 import type { Router } from './router.ts';
@@ -32,6 +32,8 @@ export class Aside {
   readonly fault: Fault;
   /** Events of the stream read before the fault in this life. */
   readonly seen: number;
+  /** The stream was restored as one that is set aside: its events come again from their sources. */
+  readonly isRestored: boolean;
   /** Bytes of the events that are held out, about. */
   bytes = 0;
   /** Events for which there was no room; there are none behind the first of these. */
@@ -40,11 +42,12 @@ export class Aside {
   isEnding = false;
   #events: Event[] = [];
   readonly #budget: HeldOutBytes;
-  readonly #pins = new Map<string, () => void>();
+  readonly #pins = new Map<string, { readonly offset: U64; readonly release: () => void }>();
 
-  constructor(fault: Fault, seen: number, budget: HeldOutBytes) {
+  constructor(fault: Fault, seen: number, isRestored: boolean, budget: HeldOutBytes) {
     this.fault = fault;
     this.seen = seen;
+    this.isRestored = isRestored;
     this.#budget = budget;
   }
 
@@ -52,11 +55,15 @@ export class Aside {
     return this.#events.length;
   }
 
-  /** No frontier of the source is past `offset` from here on, until `release`. The first call of a source has its least. */
-  pin(source: string, offset: bigint | number, router: Router): void {
-    if (this.#pins.has(source)) return;
+  /** No frontier of the source is past `offset` from here on, until `release`. */
+  pin(source: string, offset: U64, router: Router): void {
+    const pin = this.#pins.get(source);
+    // Behind a restart what comes again may lie before the event of the fault.
+    if (pin !== undefined && pin.offset <= offset) return;
     const { hold } = router.source(source) ?? router.addSource(source);
-    this.#pins.set(source, hold(offset));
+    const release = hold(offset);
+    pin?.release();
+    this.#pins.set(source, { offset, release });
   }
 
   /** Holds out events that are nobody else's. */
@@ -69,14 +76,29 @@ export class Aside {
     this.#add(this.dropped > 0 ? event : (copiesFrom(0, [event])[0] as Event), router);
   }
 
-  /** The first events, so many, are not needed any more; nor is what was dropped. From here on nothing is dropped. */
-  giveUp(count: number): void {
-    const gone = this.#events.slice(0, count).reduce((sum, event) => sum + bytesOf(event), 0);
-    this.#events = this.#events.slice(count);
-    this.bytes -= gone;
-    this.#budget.used -= gone;
+  /**
+   * Gives up the event of the fault, or does nothing if that is gone for good. False: it has not come again yet from its
+   * source, since the stream was restored.
+   */
+  giveUpFault(): boolean {
+    const { offset, sequence, source } = this.fault;
+    // Behind a restart, duplicates may come before it.
+    const isFault = (event: Event): boolean =>
+      event.source === source &&
+      (source === undefined || BigInt(event.offset as U64) === offset) &&
+      (event.sequence === undefined || BigInt(event.sequence) === sequence);
+    const at = this.isRestored ? this.#events.findIndex(isFault) : 0;
+    if (at < 0) return source === undefined;
+    const [gone] = this.#events.splice(at, 1);
+    this.bytes -= bytesOf(gone as Event);
+    this.#budget.used -= bytesOf(gone as Event);
+    return true;
+  }
+
+  /** Gives up all that is held out. */
+  giveUp(): void {
+    this.take();
     this.dropped = 0;
-    this.isEnding = true;
   }
 
   /** Gives up the events; they are the caller's. */
@@ -91,7 +113,7 @@ export class Aside {
   /** The frontiers may go on. */
   release(): void {
     this.take();
-    for (const unpin of this.#pins.values()) unpin();
+    for (const { release } of this.#pins.values()) release();
     this.#pins.clear();
   }
 

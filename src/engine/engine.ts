@@ -178,13 +178,17 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
    */
   async retry(stream: string): Promise<void> {
     this.#state.requireOpen();
-    return this.#parts.quarantine.retry(stream, false);
+    return this.#parts.quarantine.retry(stream);
   }
 
-  /** As `retry`, but without the event at which the stream was set aside, which is given up. @throws as `retry` */
+  /**
+   * As `retry`, but without the event at which the stream was set aside, which is given up. If that was in an earlier life
+   * of the directory, it has to come again from its source first.
+   * @throws as `retry`
+   */
   async skip(stream: string): Promise<void> {
     this.#state.requireOpen();
-    return this.#parts.quarantine.retry(stream, true);
+    return this.#parts.quarantine.skip(stream);
   }
 
   /**

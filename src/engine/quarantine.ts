@@ -114,17 +114,26 @@ export class Quarantine {
   }
 
   /** @throws ERR_TIDEMARK_NOT_FOUND, ERR_TIDEMARK_NEEDS_REPLAY, ERR_TIDEMARK_QUARANTINED when it fails again */
-  async retry(name: string, isWithoutFirst: boolean): Promise<void> {
+  async retry(name: string): Promise<void> {
     const { stream, aside } = this.#require(name);
     if (aside.dropped > 0) throw needsReplay(name, aside);
-    await this.#resume(stream, aside, isWithoutFirst ? 1 : 0);
+    await this.#resume(stream, aside);
+  }
+
+  /** As `retry`, without the event of the fault. */
+  async skip(name: string): Promise<void> {
+    const { stream, aside } = this.#require(name);
+    if (aside.dropped > 0) throw needsReplay(name, aside);
+    if (!aside.giveUpFault()) throw notReadAgain(name, aside);
+    await this.#resume(stream, aside);
   }
 
   /** Gives up what is held out. @throws ERR_TIDEMARK_NOT_FOUND */
   async drop(name: string): Promise<number> {
     const { stream, aside } = this.#require(name);
     const count = aside.held + aside.dropped;
-    await this.#resume(stream, aside, Number.POSITIVE_INFINITY);
+    aside.giveUp();
+    await this.#resume(stream, aside);
     return count;
   }
 
@@ -142,7 +151,7 @@ export class Quarantine {
 
   #setAside({ isRestored, seen, stream }: FaultEntry, fault: Fault, events: Iterable<Event>): void {
     const { durability, onQuarantine, router } = this.#ports;
-    const aside = new Aside(fault, seen, this.#budget);
+    const aside = new Aside(fault, seen, isRestored, this.#budget);
     stream.aside = aside;
     if (isRestored && fault.source !== undefined && fault.offset !== undefined)
       aside.pin(fault.source, fault.offset, router);
@@ -175,9 +184,9 @@ export class Quarantine {
     })();
   }
 
-  async #resume(stream: RoutedStream, aside: Aside, without: number): Promise<void> {
+  async #resume(stream: RoutedStream, aside: Aside): Promise<void> {
     this.#streams.delete(stream);
-    aside.giveUp(without);
+    aside.isEnding = true;
     // Until the shard is told it passes the stream's events by, so they are held out: those, too, that wait for room now.
     const take = (): readonly Event[] => {
       stream.aside = undefined;
@@ -218,6 +227,14 @@ function needsReplay(name: string, { dropped, fault }: Aside): TidemarkError {
   return new TidemarkError(
     'ERR_TIDEMARK_NEEDS_REPLAY',
     `${dropped} events of stream '${name}' were dropped when quarantineBytes were used up: open the engine anew, retry first, then read the sources again from their positions, or raise quarantineBytes`,
+    { cause: fault.error },
+  );
+}
+
+function notReadAgain(name: string, { fault }: Aside): TidemarkError {
+  return new TidemarkError(
+    'ERR_TIDEMARK_NEEDS_REPLAY',
+    `the event at offset ${fault.offset} of '${fault.source}', at which stream '${name}' was set aside, has not come again since the engine was opened: read the source from its position first`,
     { cause: fault.error },
   );
 }

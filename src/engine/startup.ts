@@ -123,7 +123,7 @@ async function restore(
 }
 
 /** Streams get their numbers on a shard in the order of these calls, which the shard restores them in. */
-function frameOf(router: Router, checkpoint: PlacedCheckpoint): StoredFrame {
+export function frameOf(router: Router, checkpoint: PlacedCheckpoint): StoredFrame {
   const stream: RoutedStream = router.addStream(checkpoint.stream);
   stream.isDefined = true;
   stream.isRestored = true;

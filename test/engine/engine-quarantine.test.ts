@@ -285,6 +285,19 @@ describe('a stream in quarantine', () => {
     expect(last.position('numbers')).toBe(13n);
   });
 
+  test('goes on without the event after a restart, once that has come again', async () => {
+    const directory = await newDirectory();
+    const { engine, traces } = await withQuarantined({ directory });
+    await engine.close();
+    const { engine: next, told } = await open({ directory });
+    expect(await failureCode(next.skip('heap'))).toBe('ERR_TIDEMARK_NEEDS_REPLAY');
+    // From before the position, so that duplicates come first.
+    for (let n = 3; n < 12; n++) await next.push(at('heap', n, n === 5 ? ` throw ${traces.directory}` : ''));
+    await next.skip('heap');
+    await expectState(next, 'heap', [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]);
+    expect(told.frontier.at(-1)).toEqual({ source: 'numbers', offset: 12n });
+  });
+
   test('drops events beyond quarantineBytes, and needs a replay then', async () => {
     const directory = await newDirectory();
     const { engine, told, traces } = await withQuarantined({ directory, quarantineBytes: 2_000 });

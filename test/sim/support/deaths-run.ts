@@ -1,17 +1,43 @@
 /** One world of a seed, from its begin to the comparison with what it should have come to. */
 import { PAGE_BYTES } from '../../../src/memory/size-classes.ts';
 import { Random } from '../../support/random.ts';
-import { World } from './world.ts';
+import { begin, World } from './world.ts';
 
 export const ACTS = 150;
 
-/** What came to be tested. @throws with what is wrong */
-export async function runDeaths(seed: number, acts: number): Promise<World> {
-  const world = new World(new Random(seed));
-  for (let act = 0; act < acts; act++) await world.act();
+/** Acts after which the process is killed, on the average. */
+const CRASH_EVERY = 75;
+
+/** What came to be tested. */
+export interface Tested {
+  lives: number;
+  restarts: number;
+  replayed: number;
+  covers: number;
+  asides: number;
+  skips: number;
+}
+
+/** @throws with what is wrong */
+export async function runDeaths(seed: number, acts: number): Promise<Tested> {
+  const random = new Random(seed);
+  const tested: Tested = { lives: 0, restarts: 0, replayed: 0, covers: 0, asides: 0, skips: 0 };
+  let world = await World.open(begin(random));
+  const end = (): void => {
+    tested.lives++;
+    for (const what of ['restarts', 'replayed', 'covers', 'asides', 'skips'] as const)
+      tested[what] += world[what];
+  };
+  for (let act = 0; act < acts; act++) {
+    await world.act();
+    if (!random.chance(1 / CRASH_EVERY)) continue;
+    end();
+    world = await World.open(world.crash());
+  }
   await world.settle();
   await world.expectNothingLeaks(PAGE_BYTES);
-  return world;
+  end();
+  return tested;
 }
 
 /** The least number of acts after which a seed that fails does so. */

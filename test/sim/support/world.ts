@@ -1,7 +1,10 @@
 /**
  * An engine without threads: its rings, shards, central store and handovers run in one thread, one step after the other
- * as a seed says. Shards die at any call of an operator, or between two turns, and some events are poison; what is
- * durable is kept by name, and what may be there at any time is known by a plain list of the events of each stream.
+ * as a seed says. Shards die at any call of an operator, or between two turns, and some events are poison. The whole
+ * process dies, too: what was durable is restored, and what the sources have from their frontiers on is pushed again. What
+ * may be there at any time is known by a plain list of the events of each stream.
+ *
+ * The file has over 400 lines because all that an engine puts together is put together here once more, without threads.
  */
 import { viewFrame } from '../../../src/codec/view.ts';
 import { CheckpointRequests } from '../../../src/engine/checkpoint-requests.ts';
@@ -15,14 +18,16 @@ import { firstHandover, leftBehind } from '../../../src/engine/handover.ts';
 import { Ingest } from '../../../src/engine/ingest.ts';
 import { serveMemory } from '../../../src/engine/memory-service.ts';
 import { Quarantine } from '../../../src/engine/quarantine.ts';
-import { type RoutedStream, Router } from '../../../src/engine/router.ts';
+import { type RoutedStream, Router, shardOf } from '../../../src/engine/router.ts';
 import { ShardHandle } from '../../../src/engine/shard-handle.ts';
+import { frameOf } from '../../../src/engine/startup.ts';
 import { Waits } from '../../../src/engine/waits.ts';
 import { ControlWords } from '../../../src/memory/doorbells.ts';
 import { EngineMemory } from '../../../src/memory/engine-memory.ts';
 import { ImageDirectory } from '../../../src/memory/image-directory.ts';
 import { AT, RECORD, recordsBetween } from '../../../src/memory/ingest-ring.ts';
 import { type ArenaLayout, planArenas, WORD, type Word } from '../../../src/memory/layout.ts';
+import { type Restored, restoreCheckpoints } from '../../../src/recovery/restore.ts';
 import { ThreadSpent } from '../../../src/shard/poison.ts';
 import { Shard } from '../../../src/shard/shard.ts';
 import type { Handover } from '../../../src/shard/task.ts';
@@ -37,13 +42,6 @@ const SHARDS = 2;
 const ATTEMPTS_MAX = 2;
 const NAMES = ['slot', 'large', 'heap', 'mixed'].flatMap((kind) => [0, 1, 2].map((i) => `${kind}-${i}`));
 const SOURCES = ['a', 'b', undefined] as const;
-
-/** Place of the first event that is held out of the stream; there may be duplicates among those that are. */
-function firstHeld({ aside, bringsSequences }: RoutedStream, events: readonly Accepted[]): number {
-  if (aside === undefined) return events.length;
-  if (bringsSequences !== true) return events.length - aside.held;
-  return events.findIndex(({ number }) => BigInt(number) === aside.fault.sequence);
-}
 
 /** Those of a thread: when it has ended, it does nothing any more. */
 class FusedWords extends ControlWords {
@@ -67,12 +65,54 @@ interface Accepted {
   readonly offset: number;
 }
 
+/** An event that was pushed, as its source has it. */
+interface Logged extends Accepted {
+  readonly event: Event;
+  readonly isPoison: boolean;
+}
+
+/** What a life leaves to the next one. */
+export interface Past {
+  readonly random: Random;
+  readonly policy: { readonly everyEvents: number; readonly minPauseMs?: number };
+  readonly onPoison: 'quarantine' | 'skip';
+  readonly ringBytes: number;
+  readonly perStream: number;
+  /** By stream: the frame that is durable, and the events that are in it. */
+  readonly durable: ReadonlyMap<string, { readonly bytes: Uint8Array; readonly events: readonly Accepted[] }>;
+  readonly frontiers: ReadonlyMap<string, bigint>;
+  readonly log: Logged[];
+  readonly offsets: Map<string, number>;
+}
+
+/** Of all lives: nothing of one runs any more when the next one begins. */
+const MEMORY_BYTES = 2 ** 22;
+const { memory: MEMORY } = EngineMemory.reserve(MEMORY_BYTES);
+
+export function begin(random: Random): Past {
+  return {
+    random,
+    policy: {
+      everyEvents: random.pick([1, 7, 40, 1_000]),
+      ...(random.chance(0.3) ? { minPauseMs: 50 } : {}),
+    },
+    onPoison: random.pick(['quarantine', 'skip']),
+    ringBytes: random.pick([2 ** 12, 2 ** 13, 2 ** 15]),
+    perStream: random.between(1, 3),
+    durable: new Map(),
+    frontiers: new Map(),
+    log: [],
+    offsets: new Map(),
+  };
+}
+
 export class World {
   restarts = 0;
   replayed = 0;
   covers = 0;
   asides = 0;
   skips = 0;
+  readonly #past: Past;
   readonly #random: Random;
   readonly #memory: EngineMemory;
   readonly #router = new Router(SHARDS);
@@ -82,8 +122,6 @@ export class World {
   readonly #completions: CompletionReader;
   readonly #clock = new FakeClock();
   readonly #fuse: Fuse = { left: Number.POSITIVE_INFINITY };
-  readonly #policy: { everyEvents: number; minPauseMs?: number };
-  readonly #onPoison: 'quarantine' | 'skip';
   readonly #quarantine: Quarantine;
   readonly #durability = new Durability(this.#clock);
   /** By shard: how often threads have ended at an event that is poison, and where. */
@@ -92,6 +130,8 @@ export class World {
   readonly #letters = new Map<number, () => void>();
   /** Events that were skipped, and those that will be. */
   #poison: (Accepted & { readonly stream: RoutedStream })[] = [];
+  /** Of streams that are set aside: the event at which they were; undefined: they were restored so. */
+  readonly #faults = new Map<RoutedStream, number | undefined>();
   /** Undefined: it is dead. */
   readonly #shards: (Shard | undefined)[];
   readonly #events = new Map<RoutedStream, Accepted[]>();
@@ -99,24 +139,67 @@ export class World {
   readonly #durable = new Map<RoutedStream, { bytes: Uint8Array; count: number }>();
   readonly #store: CheckpointStore;
   #deferred: (() => void)[] = [];
-  #number = 0;
-  readonly #offsets = new Map<string, number>();
   #request = 0;
+  #frontiers: ReadonlyMap<string, bigint>;
+  /** What the sources have from their frontiers on, and has not been pushed in this life. */
+  readonly #backlog: Logged[];
+  /** Of restored streams: what of the backlog they have. */
+  readonly #restored = new Map<string, { sequence: bigint; count: number; offsets: Map<string, bigint> }>();
 
-  constructor(random: Random) {
+  /** A life that goes on where `past` has ended. */
+  static async open(past: Past): Promise<World> {
+    const memory = new EngineMemory(MEMORY);
+    memory.u8.fill(0);
+    const { ringBytes } = past;
+    const plan = { memoryBytes: MEMORY_BYTES, shards: SHARDS, ringBytes, heapBytesMin: 1 };
+    const arenas = planArenas(plan) ?? [];
+    const heaps = { memory, arenas, shardOf: (stream: string) => shardOf(stream, SHARDS) };
+    const restored = await restoreCheckpoints(heaps, {
+      generation: 1n,
+      frontiers: past.frontiers,
+      checkpoints: [...past.durable].map(([stream, { bytes }]) => ({
+        stream,
+        sequence: viewFrame(bytes).sequence,
+        generation: 1n,
+        byteLength: bytes.length,
+        fellBack: 0,
+        copyTo: async (target) => target.set(bytes),
+      })),
+      lost: [],
+    });
+    const world = new World(past, { memory, arenas, restored });
+    // An engine is open once its shards have told what they have restored.
+    for (let shard = 0; shard < SHARDS; shard++) world.#drain(shard, Number.POSITIVE_INFINITY);
+    return world;
+  }
+
+  private constructor(
+    past: Past,
+    place: { memory: EngineMemory; arenas: readonly ArenaLayout[]; restored: Restored },
+  ) {
+    const { perStream, random } = past;
+    const { arenas, restored } = place;
+    this.#memory = place.memory;
+    this.#past = past;
     this.#random = random;
-    const memoryBytes = 2 ** 22;
-    this.#memory = EngineMemory.reserve(memoryBytes);
-    const ringBytes = random.pick([2 ** 12, 2 ** 13, 2 ** 15]);
-    const arenas = planArenas({ memoryBytes, shards: SHARDS, ringBytes, heapBytesMin: 1 }) ?? [];
+    this.#frontiers = past.frontiers;
     this.#handles = arenas.map((arena, index) => new ShardHandle(this.#memory, arena, index));
-    this.#policy = {
-      everyEvents: random.pick([1, 7, 40, 1_000]),
-      ...(random.chance(0.3) ? { minPauseMs: 50 } : {}),
-    };
+    for (const [source, position] of past.frontiers) this.#router.addSource(source, position);
+    const frames = restored.placed.map((checkpoint) => frameOf(this.#router, checkpoint));
+    for (const [name, { bytes, events }] of past.durable) {
+      const stream = this.#router.stream(name) as RoutedStream;
+      const view = viewFrame(bytes);
+      this.#durable.set(stream, { bytes, count: events.length });
+      this.#events.set(stream, [...events]);
+      const { sequence } = view;
+      this.#restored.set(name, { sequence, count: events.length, offsets: new Map(view.sources()) });
+    }
+    this.#backlog = past.log.filter(
+      ({ source, offset }) => source !== undefined && BigInt(offset) >= (past.frontiers.get(source) ?? 0n),
+    );
     this.#central = new CentralStore({
       shards: SHARDS,
-      perStream: random.between(1, 3),
+      perStream,
       isDurable: true,
       release: (frame) => this.#handles[frame.stream.shard]?.returnFrame(frame.address, frame.bytes),
     });
@@ -142,8 +225,13 @@ export class World {
           else pending.seen = Math.max(pending.seen, seen);
         },
         onFault: (shard, entry) => {
-          if (entry.kind === 'aside') this.asides++;
-          else this.skips++;
+          if (entry.kind === 'aside') {
+            this.asides++;
+            this.#faults.set(
+              entry.stream,
+              entry.isRestored ? undefined : this.#numberAt(shard, entry.position),
+            );
+          } else this.skips++;
           this.#quarantine.onFault(shard, entry);
         },
         onForgotten: (stream, lows) => this.#central.forget(stream, lows),
@@ -152,7 +240,6 @@ export class World {
         },
       },
     });
-    this.#onPoison = random.pick(['quarantine', 'skip']);
     const state = new EngineState();
     state.phase = 'open';
     const waits = new Waits({
@@ -184,7 +271,21 @@ export class World {
         (bytes) => bytes && viewFrame(bytes),
       );
     this.#store = { read } as unknown as CheckpointStore;
-    this.#shards = this.#handles.map((handle) => this.#begin(handle, firstHandover([], false)));
+    for (const frame of frames)
+      if (restored.isTransient[frame.stream.shard] !== true) this.#central.addDurable(frame);
+    this.#shards = this.#handles.map((handle) => {
+      const own = frames.filter((frame) => frame.stream.shard === handle.index);
+      return this.#begin(handle, firstHandover(own, restored.isTransient[handle.index] === true));
+    });
+  }
+
+  /** The process is killed. */
+  crash(): Past {
+    const durable = [...this.#durable].map(([stream, { bytes, count }]) => {
+      const events = (this.#events.get(stream) ?? []).slice(0, count);
+      return [stream.name, { bytes, events }] as const;
+    });
+    return { ...this.#past, durable: new Map(durable), frontiers: this.#frontiers };
   }
 
   /** One random thing happens. */
@@ -211,6 +312,10 @@ export class World {
   async settle(): Promise<void> {
     this.#fuse.left = Number.POSITIVE_INFINITY;
     for (let shard = 0; shard < SHARDS; shard++) await this.#restart(shard);
+    while (this.#backlog.length > 0) {
+      this.#push();
+      await this.#turn();
+    }
     while (this.#ingest.isWaiting) await this.#turn();
     this.#requestCheckpoint();
     while (this.#handles.some(({ checkpointsDone }) => checkpointsDone !== this.#request)) await this.#turn();
@@ -250,8 +355,8 @@ export class World {
       {
         arena: handle.arena,
         generation: 1n,
-        policy: this.#policy,
-        poison: { onPoison: this.#onPoison, attemptsMax: ATTEMPTS_MAX },
+        policy: this.#past.policy,
+        poison: { onPoison: this.#past.onPoison, attemptsMax: ATTEMPTS_MAX },
         allowUnclaimedState: false,
         handover,
       },
@@ -291,14 +396,28 @@ export class World {
   }
 
   #isPoisonAt(handle: ShardHandle, position: number): boolean {
-    const range = { from: position, through: position + 1 };
-    for (const { address } of recordsBetween(this.#memory, handle.arena, range)) {
-      const word = address >>> 2;
-      const last = address + AT.payload + (this.#memory.u32[word + AT.length / 4] as number) - 1;
-      const isEvent = ((this.#memory.u32[word + AT.kind / 4] as number) & 0xffff) === RECORD.event;
-      return isEvent && '!?'.includes(String.fromCharCode(this.#memory.u8[last] as number));
-    }
-    return false;
+    const { kind } = handle.recordAt(position);
+    return kind === RECORD.event && '!?'.includes(this.#payloadAt(handle, position).at(-1) as string);
+  }
+
+  #numberAt(handle: ShardHandle, position: number): number {
+    return Number.parseInt(this.#payloadAt(handle, position), 10);
+  }
+
+  #payloadAt({ arena }: ShardHandle, position: number): string {
+    const { text, u32 } = this.#memory;
+    const [record] = recordsBetween(this.#memory, arena, { from: position, through: position + 1 });
+    const address = record?.address as number;
+    const start = address + AT.payload;
+    return text.toString('latin1', start, start + (u32[(address + AT.length) >>> 2] as number));
+  }
+
+  /** Place of the first event that is held out of the stream; duplicates are, too. */
+  #firstHeld(stream: RoutedStream, events: readonly Accepted[]): number {
+    if (stream.aside === undefined) return events.length;
+    const fault = this.#faults.get(stream);
+    if (fault === undefined) return this.#restored.get(stream.name)?.count ?? 0;
+    return events.findIndex(({ number }) => number === fault);
   }
 
   #step(shard: number): void {
@@ -343,12 +462,24 @@ export class World {
     }
   }
 
+  /** Sources are read again before anything new is. */
   #push(): void {
+    const [again] = this.#backlog;
+    if (again === undefined) {
+      this.#pushNew();
+    } else if (this.#ingest.tryAccept(again.event, false)) {
+      this.#backlog.shift();
+      if (!this.#isKnown(again)) this.#accepted(again);
+    }
+  }
+
+  #pushNew(): void {
+    const { log, offsets } = this.#past;
     const random = this.#random;
     const name = random.pick(NAMES);
     const source = random.pick(SOURCES);
-    const number = ++this.#number;
-    const last = source === undefined ? 0 : (this.#offsets.get(source) ?? 0);
+    const number = (log.at(-1)?.number ?? 0) + 1;
+    const last = source === undefined ? 0 : (offsets.get(source) ?? 0);
     // A stream with sequences of its own may have several events of a record.
     const hasSequences = name.endsWith('0');
     const offset = last + (hasSequences && random.chance(0.2) ? 0 : random.between(1, 3));
@@ -361,16 +492,33 @@ export class World {
       ...(source === undefined ? {} : { source, offset }),
     };
     if (!this.#ingest.tryAccept(event, random.chance(0.02))) return;
-    if (source !== undefined) this.#offsets.set(source, offset);
-    const stream = this.#router.stream(name) as RoutedStream;
-    const events = this.#events.get(stream) ?? [];
-    const accepted = { number, source, offset };
-    if (poison !== '' && this.#onPoison === 'skip') this.#poison.push({ ...accepted, stream });
-    else events.push(accepted);
-    this.#events.set(stream, events);
+    if (source !== undefined) offsets.set(source, offset);
+    const logged = { number, source, offset, event, isPoison: poison !== '' };
+    log.push(logged);
+    this.#accepted(logged);
     // The same once more is a duplicate.
     if (poison === '' && hasSequences && random.chance(0.05))
       this.#ingest.tryAccept({ stream: name, payload, sequence: number }, false);
+  }
+
+  #accepted({ number, source, offset, event, isPoison }: Logged): void {
+    const stream = this.#router.stream(event.stream) as RoutedStream;
+    const accepted = { number, source, offset };
+    if (isPoison && this.#past.onPoison === 'skip') {
+      this.#poison.push({ ...accepted, stream });
+      return;
+    }
+    const events = this.#events.get(stream) ?? [];
+    events.push(accepted);
+    this.#events.set(stream, events);
+  }
+
+  /** Whether the stream has it from before it was restored. One without events has no sequence. */
+  #isKnown({ number, source, offset, event }: Logged): boolean {
+    const restored = this.#restored.get(event.stream);
+    if (restored === undefined) return false;
+    if (event.sequence !== undefined) return restored.count > 0 && BigInt(number) <= restored.sequence;
+    return BigInt(offset) < (restored.offsets.get(source as string) ?? 0n);
   }
 
   #requestCheckpoint(): void {
@@ -381,6 +529,7 @@ export class World {
   #forget(stream = this.#router.stream(this.#random.pick(NAMES))): void {
     if (stream?.hasEvents !== true) return;
     this.#router.detach(stream);
+    this.#restored.delete(stream.name);
     this.#quarantine.onDetached(stream);
     this.#ingest.requestForget(stream, () => new Error('refused')).catch(() => undefined);
   }
@@ -400,11 +549,21 @@ export class World {
     const stream = this.#router.stream(name) as RoutedStream;
     const events = this.#events.get(stream) as Accepted[];
     const way = random.pick(['retry', 'skip', 'drop']);
-    if (way === 'skip') events.splice(firstHeld(stream, events), 1);
-    if (way === 'drop') events.splice(firstHeld(stream, events));
-    const ended = way === 'drop' ? this.#quarantine.drop(name) : this.#quarantine.retry(name, way === 'skip');
+    if (way === 'skip') this.#skipFirst(stream, events);
+    if (way === 'drop') events.splice(this.#firstHeld(stream, events));
+    const ended =
+      way === 'drop'
+        ? this.#quarantine.drop(name)
+        : this.#quarantine[way === 'skip' ? 'skip' : 'retry'](name);
     // It may be set aside again, or forgotten.
     ended.catch(() => undefined);
+  }
+
+  /** A stream that was restored as set aside gets the event again with all others, if that has a source. */
+  #skipFirst(stream: RoutedStream, events: Accepted[]): void {
+    const isRestored = this.#faults.get(stream) === undefined;
+    if (!isRestored || stream.aside?.fault.source !== undefined)
+      events.splice(this.#firstHeld(stream, events), 1);
   }
 
   #commit(): void {
@@ -423,6 +582,7 @@ export class World {
     }
     const { frames } = central.takeBatch({ frames: this.#random.between(1, 20), bytes: 2 ** 30 });
     const frontiers = computeFrontiers(this.#router.sources(), central.waitingLows());
+    this.#frontiers = frontiers;
     for (const { stream, address, bytes } of frames) {
       const copy = this.#memory.u8.slice(address, address + bytes);
       const count = Number(viewFrame(copy).eventCount);
@@ -453,7 +613,7 @@ export class World {
 
   #compare(stream: RoutedStream): void {
     const all = this.#events.get(stream) ?? [];
-    const events = all.slice(0, firstHeld(stream, all));
+    const events = all.slice(0, this.#firstHeld(stream, all));
     if (events.length === 0) return;
     const durable = this.#durable.get(stream);
     if (durable === undefined) throw new Error(`nothing of '${stream.name}' is durable`);
