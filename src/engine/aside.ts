@@ -86,7 +86,7 @@ export class Aside {
     const isFault = (event: Event): boolean =>
       event.source === source &&
       (source === undefined || BigInt(event.offset as U64) === offset) &&
-      (event.sequence === undefined || BigInt(event.sequence) === sequence);
+      (event.sequence === undefined ? source !== undefined : BigInt(event.sequence) === sequence);
     const at = this.isRestored ? this.#events.findIndex(isFault) : 0;
     if (at < 0) return source === undefined;
     const [gone] = this.#events.splice(at, 1);
