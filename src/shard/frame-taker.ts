@@ -46,7 +46,7 @@ export class FrameTaker {
     const allocate = (bytes: number): number => heap.allocateFrame(bytes, stream.name);
     const frame = this.#write(stream, allocate, metadata) as Frame;
     this.tellLows(stream);
-    completions.stored(stream, frame, position);
+    completions.stored(stream, frame, positionOf(stream, position));
     table.noteFrame(stream, frame);
     window.remove(stream);
     if (stream.coverAddress !== 0 && !stream.isCoverStale) {
@@ -66,7 +66,7 @@ export class FrameTaker {
       this.checkpoint(stream, position, now);
       return;
     }
-    directory.setCover(stream.index, { ...frame, position });
+    directory.setCover(stream.index, { ...frame, position: positionOf(stream, position) });
     table.freeCover(stream);
     stream.coverAddress = frame.address;
     stream.coverBytes = frame.bytes;
@@ -130,4 +130,9 @@ export class FrameTaker {
     if (page !== 0) directory.addPage(index, page);
     return page !== 0;
   }
+}
+
+/** While records are read again, the stream may be ahead of them. */
+function positionOf({ readTo }: ShardStream, position: number): number {
+  return Math.max(position, readTo);
 }
