@@ -70,4 +70,5 @@ const COUNT_ONLY = {
   firstUncoveredAt: 0,
   lastEventAt: 0,
   lastCheckpointAt: Number.NEGATIVE_INFINITY,
+  limitShare: 1,
 } as const;

@@ -327,6 +327,7 @@ export class Shard {
       }
     }
     if (isDue) this.#checkpoint(stream);
+    this.#triggers.fireDebt(this.#checkpoint);
   }
 
   #checkpointWanted(): void {

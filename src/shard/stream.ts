@@ -79,12 +79,14 @@ export class ShardStream implements CheckpointFacts {
   /** Kept with `idleMs` only. */
   lastEventAt = 0;
   lastCheckpointAt = Number.NEGATIVE_INFINITY;
+  /** Kept with `jitter` only. */
+  limitShare = 1;
+  /** Taken by this thread. */
+  checkpoints = 0;
+  /** Its place in the queue of streams that time may make due; -1: it is not in there. */
+  askPlace = -1;
   /** In the list of dirty streams, ordered by their first uncovered event. */
   readonly ageLink: Link<ShardStream> = new Link<ShardStream>(this);
-  /** In the list of pausing streams; used with `minPauseMs` only. */
-  readonly pauseLink: Link<ShardStream> = new Link<ShardStream>(this);
-  /** In the list of dirty streams, ordered by their last event; used with `idleMs` only. */
-  readonly idleLink: Link<ShardStream> = new Link<ShardStream>(this);
 
   constructor(index: number, name: string, operators: HostedOperators) {
     this.index = index;

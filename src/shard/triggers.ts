@@ -2,138 +2,128 @@
  * When the streams of a shard are checkpointed. The decision itself is `dueTrigger`; here is what lets
  * a shard ask it about the right streams only, whatever their number.
  *
- * Dirty streams are in the age list, ordered by their first uncovered event, and with `idleMs` in the
- * idle list, ordered by their last one: what is due by time is at the head. A stream that is due within
- * `minPauseMs` of its last checkpoint leaves the age list; the list of pausing streams asks again when the pause ends.
+ * - Events and bytes: about the stream of an event, at the event.
+ * - Time: about streams of the queue whose time has come. A dirty stream that time can make due is in the queue, at a time
+ *   no later than the first at which it can be: limits with jitter fall due in any order, and each event puts off
+ *   idleness, so the queue is a heap, and its times are lower bounds. Neither an event nor a checkpoint moves a stream in
+ *   it, but for the first event after a checkpoint, which may be due earlier than what was. A stream that is looked at too
+ *   early goes where it belongs, or out if it is clean. So it is looked at once in a limit or a pause, not in every turn.
+ * - Debt: about the head of the list of dirty streams, which is ordered by their first uncovered events, when the sum of
+ *   all uncovered events is too large. Whatever keeps uncovered events of a stream keeps the sum.
  */
-import { type CheckpointPolicy, dueTrigger } from '../checkpoint/schedule.ts';
+import {
+  askAgainAt,
+  type CheckpointPolicy,
+  dueTrigger,
+  isInDebt,
+  limitShare,
+} from '../checkpoint/schedule.ts';
 import { LinkedList } from '../linked-list.ts';
+import { AskQueue } from './ask-queue.ts';
 import type { ShardStream } from './stream.ts';
 
 export class Triggers {
   readonly #policy: CheckpointPolicy;
-  readonly #pauseMs: number;
-  readonly #byAge = new LinkedList<ShardStream>();
-  readonly #byIdle = new LinkedList<ShardStream>();
-  /** Streams within their pause, ordered by their last checkpoint, so by the end of it. */
-  readonly #pausing = new LinkedList<ShardStream>();
+  readonly #dirty = new LinkedList<ShardStream>();
+  readonly #queue = new AskQueue();
+  /** The uncovered events of all streams. */
+  #debt = 0;
 
   constructor(policy: CheckpointPolicy) {
     this.#policy = policy;
-    this.#pauseMs = policy.minPauseMs ?? 0;
   }
 
-  /** Notes an applied event; true if the stream is due by it. */
+  /** Notes an applied event; true if the stream is due by it. `fireDebt` says which others are. */
   onEvent(stream: ShardStream, payloadBytes: number, now: number): boolean {
-    if (stream.uncoveredEvents === 0) {
-      stream.firstUncoveredAt = now;
-      this.#byAge.append(stream.ageLink);
-    }
+    if (this.#policy.idleMs !== undefined) stream.lastEventAt = now;
+    if (stream.uncoveredEvents === 0) this.#begin(stream, now);
     stream.uncoveredEvents++;
     stream.uncoveredBytes += payloadBytes;
-    if (this.#policy.idleMs !== undefined) {
-      stream.lastEventAt = now;
-      this.#byIdle.remove(stream.idleLink);
-      this.#byIdle.append(stream.idleLink);
-    }
+    this.#debt++;
     return dueTrigger(this.#policy, stream, now) !== undefined;
   }
 
   /** A stream that is taken over: so many of its events are in no checkpoint. */
   reopen(stream: ShardStream, events: number, now: number): void {
-    stream.uncoveredEvents = events;
-    stream.firstUncoveredAt = now;
-    this.#byAge.append(stream.ageLink);
-    if (this.#policy.idleMs === undefined) return;
     stream.lastEventAt = now;
-    this.#byIdle.append(stream.idleLink);
+    this.#begin(stream, now);
+    stream.uncoveredEvents = events;
+    this.#debt += events;
+    // They may be as many as make it due, and no event of it may come to ask.
+    this.#queue.put(stream, now);
   }
 
   /** The stream's events are all in a frame now. */
   onCheckpoint(stream: ShardStream, now: number): void {
-    stream.uncoveredEvents = 0;
-    stream.uncoveredBytes = 0;
+    this.#clean(stream);
     stream.lastCheckpointAt = now;
-    this.#byAge.remove(stream.ageLink);
-    this.#byIdle.remove(stream.idleLink);
-    if (this.#pauseMs === 0) return;
-    this.#pausing.remove(stream.pauseLink);
-    this.#pausing.append(stream.pauseLink);
+    stream.checkpoints++;
   }
 
   /** The stream is never due again. */
   forget(stream: ShardStream): void {
-    this.#byAge.remove(stream.ageLink);
-    this.#byIdle.remove(stream.idleLink);
-    this.#pausing.remove(stream.pauseLink);
+    this.#clean(stream);
+    this.#queue.remove(stream);
   }
 
   /** Calls `checkpoint` for every stream that is due at `now`; it must end in `onCheckpoint`. */
   fireDue(now: number, checkpoint: (stream: ShardStream) => void): void {
-    this.#firePauses(now, checkpoint);
-    this.#fireHeads(this.#byAge, now, checkpoint);
-    this.#fireHeads(this.#byIdle, now, checkpoint);
+    this.fireDebt(checkpoint);
+    for (let stream = this.#queue.head; stream !== undefined; stream = this.#queue.head) {
+      if (this.#queue.headTime > now) return;
+      if (dueTrigger(this.#policy, stream, now) !== undefined) checkpoint(stream);
+      // It is later than `now`, or the stream would be due: this ends.
+      this.#askAgain(stream, now);
+    }
+  }
+
+  /** Calls `checkpoint` for the stream with the oldest uncovered event, as long as there are too many of those in all. */
+  fireDebt(checkpoint: (stream: ShardStream) => void): void {
+    while (isInDebt(this.#policy, this.#debt)) {
+      const oldest = this.#dirty.head;
+      if (oldest === undefined) throw new TypeError(`${this.#debt} events are uncovered, of no stream`);
+      checkpoint(oldest.owner);
+    }
   }
 
   /** Calls `checkpoint` for every dirty stream, oldest first; it must end in `onCheckpoint`. */
   fireAll(checkpoint: (stream: ShardStream) => void): void {
-    for (let link = this.#byAge.head; link !== undefined; link = this.#byAge.head) checkpoint(link.owner);
-    // Streams that are due but pausing are in no list of dirty streams.
-    const due: ShardStream[] = [];
-    for (let link = this.#pausing.head; link !== undefined; link = link.next) {
-      if (link.owner.uncoveredEvents > 0) due.push(link.owner);
-    }
-    for (const stream of due) checkpoint(stream);
+    for (let link = this.#dirty.head; link !== undefined; link = this.#dirty.head) checkpoint(link.owner);
   }
 
   /** Milliseconds until something can be due by time; Infinity if nothing will be. */
   msUntilDue(now: number): number {
-    const { everyMs, idleMs } = this.#policy;
-    const oldest = this.#byAge.head?.owner;
-    const idlest = this.#byIdle.head?.owner;
-    const pausing = this.#pausing.head?.owner;
-    return Math.min(
-      oldest === undefined || everyMs === undefined
-        ? Number.POSITIVE_INFINITY
-        : oldest.firstUncoveredAt + everyMs - now,
-      idlest === undefined || idleMs === undefined
-        ? Number.POSITIVE_INFINITY
-        : idlest.lastEventAt + idleMs - now,
-      pausing === undefined ? Number.POSITIVE_INFINITY : pausing.lastCheckpointAt + this.#pauseMs - now,
-    );
-  }
-
-  #fireHeads(list: LinkedList<ShardStream>, now: number, checkpoint: (stream: ShardStream) => void): void {
-    for (let link = list.head; link !== undefined; link = list.head) {
-      const stream = link.owner;
-      if (dueTrigger(this.#policy, stream, now) !== undefined) {
-        checkpoint(stream);
-      } else if (this.#isPausing(stream, now) && this.#isOverdue(list, stream, now)) {
-        // Only its pause holds it back; the end of the pause asks again.
-        list.remove(link);
-      } else {
-        return;
-      }
+    for (let stream = this.#queue.head; stream !== undefined; stream = this.#queue.head) {
+      const time = this.#queue.headTime;
+      // A time that is too early would wake the shard for nothing.
+      if (time <= now || this.#askAgain(stream, now) === time) return time - now;
     }
+    return Number.POSITIVE_INFINITY;
   }
 
-  #firePauses(now: number, checkpoint: (stream: ShardStream) => void): void {
-    for (let link = this.#pausing.head; link !== undefined; link = this.#pausing.head) {
-      const stream = link.owner;
-      if (this.#isPausing(stream, now)) return;
-      this.#pausing.remove(link);
-      if (dueTrigger(this.#policy, stream, now) !== undefined) checkpoint(stream);
-    }
+  /** An event of a clean stream: from now on its limits count. */
+  #begin(stream: ShardStream, now: number): void {
+    stream.firstUncoveredAt = now;
+    const { jitter } = this.#policy;
+    if (jitter !== undefined) stream.limitShare = limitShare(this.#policy, stream.index, stream.checkpoints);
+    this.#dirty.append(stream.ageLink);
+    const time = askAgainAt(this.#policy, stream, now);
+    if (time < this.#queue.timeOf(stream)) this.#queue.put(stream, time);
   }
 
-  #isPausing(stream: ShardStream, now: number): boolean {
-    return now - stream.lastCheckpointAt < this.#pauseMs;
+  #clean(stream: ShardStream): void {
+    this.#debt -= stream.uncoveredEvents;
+    stream.uncoveredEvents = 0;
+    stream.uncoveredBytes = 0;
+    this.#dirty.remove(stream.ageLink);
   }
 
-  #isOverdue(list: LinkedList<ShardStream>, stream: ShardStream, now: number): boolean {
-    const { everyMs, idleMs } = this.#policy;
-    return list === this.#byAge
-      ? everyMs !== undefined && now - stream.firstUncoveredAt >= everyMs
-      : idleMs !== undefined && now - stream.lastEventAt >= idleMs;
+  /** Puts a stream that is not due where it belongs in the queue. Returns its time; Infinity: it is not in there any more. */
+  #askAgain(stream: ShardStream, now: number): number {
+    const time =
+      stream.uncoveredEvents === 0 ? Number.POSITIVE_INFINITY : askAgainAt(this.#policy, stream, now);
+    if (time === Number.POSITIVE_INFINITY) this.#queue.remove(stream);
+    else if (time !== this.#queue.timeOf(stream)) this.#queue.put(stream, time);
+    return time;
   }
 }

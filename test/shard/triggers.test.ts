@@ -193,12 +193,49 @@ describe('the pause after a checkpoint', () => {
     const bench = new Bench({ everyEvents: 1, minPauseMs: 0.1 }, 1);
     bench.now = 0.7;
     bench.event(0);
-    bench.event(0);
-    // 0.8 - 0.7 is a little more than 0.1, 0.7 + 0.1 a little less than 0.8.
+    expect(bench.event(0)).toBe(false);
+    // 0.7 + 0.1 is a little less than 0.8, and 0.8 - 0.7 a little more than 0.1.
+    bench.now = 0.7 + 0.1 - Number.EPSILON;
+    expect(bench.after(0)).toEqual([]);
     bench.now = 0.7 + 0.1;
-    const isOver = bench.now - 0.7 >= 0.1;
-    expect(bench.after(0)).toEqual(isOver ? [0] : []);
-    expect(bench.after(0.1)).toEqual(isOver ? [] : [0]);
+    expect(bench.triggers.msUntilDue(bench.now)).toBe(0);
+    expect(bench.after(0)).toEqual([0]);
+  });
+});
+
+describe('jitter', () => {
+  const STREAMS = 10_000;
+
+  /** How many of ten thousand streams that had an event at once are checkpointed in each of the ticks. */
+  function perTick(bench: Bench, tickMs: number): number[] {
+    for (let index = 0; index < STREAMS; index++) bench.event(index);
+    return Array.from({ length: Math.ceil(1_000 / tickMs) }, () => bench.after(tickMs).length);
+  }
+
+  test.each<[string, CheckpointPolicy]>([
+    ['by age', { everyMs: 1_000 }],
+    ['by idleness', { idleMs: 1_000 }],
+  ])('keeps streams that begin together from being due together %s, again and again', (_what, policy) => {
+    const bench = new Bench({ ...policy, jitter: 0.5 }, STREAMS);
+    for (let round = 0; round < 3; round++) {
+      const ticks = perTick(bench, 50);
+      expect(ticks.slice(0, 9)).toEqual(new Array(9).fill(0));
+      for (const count of ticks.slice(10)) expect(Math.abs(count - STREAMS / 10)).toBeLessThan(200);
+      // None is later than without jitter.
+      expect(ticks.reduce((sum, count) => sum + count)).toBe(STREAMS);
+    }
+  });
+
+  test('keeps streams with as many events from being due together by events', () => {
+    const bench = new Bench({ everyEvents: 100, jitter: 0.5 }, 1_000);
+    const rounds = Array.from({ length: 100 }, () => {
+      let due = 0;
+      for (let index = 0; index < 1_000; index++) due += bench.event(index) ? 1 : 0;
+      return due;
+    });
+    expect(Math.max(...rounds)).toBeLessThan(60);
+    expect(rounds.slice(0, 49).every((due) => due === 0)).toBe(true);
+    expect(new Set(bench.fired).size).toBe(1_000);
   });
 });
 
@@ -210,6 +247,7 @@ test('random events and times fire exactly the streams that a look at every stre
     everyBytes: limit,
     idleMs: limit,
     minPauseMs: limit,
+    jitter: fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { nil: undefined }),
   });
   const step = fc.oneof(
     fc.record({ stream: fc.nat(5), bytes: fc.nat(5) }),

@@ -63,6 +63,8 @@ export interface Stored {
   readonly stream: string;
   readonly sequence: bigint;
   readonly seen: number;
+  /** Of the ring. */
+  readonly position: number;
   readonly address: number;
   readonly bytes: number;
   /** A copy. */
@@ -88,6 +90,10 @@ export type Completion =
 export interface RestoredFrame {
   readonly stream: string;
   readonly frame: Uint8Array;
+  /** Of a thread before this one: so many events of the frame are in no checkpoint. */
+  readonly uncovered?: number;
+  /** … and it has the stream's events before this position of the ring. */
+  readonly readTo?: number;
 }
 
 export interface HarnessOptions {
@@ -208,7 +214,7 @@ export class ShardHarness {
 
   /** False if there is none of that name. */
   forget(name: string): boolean {
-    const stream = this.#numberOf(name);
+    const stream = this.numberOf(name);
     if (stream === -1) return false;
     const address = this.#reserve(recordBytes(AT.name, 0));
     this.#writeHeader(address, { kind: RECORD.forgetStream, index: stream, content: 0 });
@@ -220,6 +226,11 @@ export class ShardHarness {
   requestAll(request: number): void {
     this.words.set(WORD.checkpointPosition, this.ring.position);
     this.words.set(WORD.checkpointRequest, request);
+  }
+
+  /** -1: there is none of that name. */
+  numberOf(stream: string): number {
+    return this.streams.findIndex((name, number) => name === stream && !this.#over.has(number));
   }
 
   stop(): void {
@@ -262,12 +273,8 @@ export class ShardHarness {
     return this.words.get(WORD.memoryRequest) !== this.words.get(WORD.memoryAnswered);
   }
 
-  #numberOf(stream: string): number {
-    return this.streams.findIndex((name, number) => name === stream && !this.#over.has(number));
-  }
-
   #defineStream(name: string): number {
-    const known = this.#numberOf(name);
+    const known = this.numberOf(name);
     if (known !== -1) return known;
     const free = this.#free.pop();
     if (free !== undefined) this.#over.delete(free);
@@ -327,6 +334,7 @@ export class ShardHarness {
           stream: nameOf(this.streams, index),
           sequence: this.#u64(at + ENTRY.sequence),
           seen: Number(this.#u64(at + ENTRY.seen)),
+          position: Number(this.#u64(at + ENTRY.position)),
           address,
           bytes,
           frame: this.memory.u8.slice(address, address + bytes),
@@ -382,7 +390,12 @@ function placeFrames(memory: EngineMemory, arena: ArenaLayout, frames: readonly 
     memory.u8.set(frame, address);
     return { stream: { name: stream }, address, bytes: frame.length };
   });
-  return firstHandover(placed, false);
+  const handover = firstHandover(placed, false);
+  for (const [index, { uncovered = 0, readTo = 0 }] of frames.entries()) {
+    handover.streams.uncovered[index] = uncovered;
+    handover.streams.readTo[index] = readTo;
+  }
+  return handover;
 }
 
 function nameOf(names: readonly string[], index: number | undefined): string {

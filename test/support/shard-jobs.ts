@@ -91,6 +91,8 @@ export const anyJob: fc.Arbitrary<JobDraw> = fc.record({
     everyBytes: limit(60),
     idleMs: limit(20),
     minPauseMs: limit(50),
+    maxReplayEvents: limit(20),
+    jitter: fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { nil: undefined, freq: 2 }),
   }),
   streams: fc
     .tuple(
@@ -172,6 +174,7 @@ export function runDraws(
 ): Stored[] {
   const { harness, model, events, generation } = sides;
   const frames: Stored[] = [];
+  model.numberOf = (stream) => harness.numberOf(stream);
   let request = harness.words.get(WORD.checkpointRequest);
   const published: Completion[] = [];
   harness.onSleep = () => void published.push(...harness.take());

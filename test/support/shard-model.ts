@@ -4,7 +4,7 @@
  * choose an order, `turn` groups them.
  */
 import { CheckpointId } from '../../src/checkpoint/id.ts';
-import { type CheckpointPolicy, dueTrigger } from '../../src/checkpoint/schedule.ts';
+import { type CheckpointPolicy, dueTrigger, limitShare } from '../../src/checkpoint/schedule.ts';
 import { CheckpointState } from '../../src/checkpoint/state.ts';
 import { decodeFrame, encodeFrame } from '../../src/codec/frame.ts';
 import type { Pushed } from './shard-harness.ts';
@@ -22,6 +22,10 @@ export interface ModelStream {
   firstUncoveredAt: number;
   lastEventAt: number;
   lastCheckpointAt: number;
+  limitShare: number;
+  checkpoints: number;
+  /** Ordinal of its first uncovered event among those of all streams. */
+  dirtied: number;
 }
 
 export interface ModelFrame {
@@ -51,7 +55,7 @@ export interface ModelTurn {
 }
 
 type Command =
-  | { readonly kind: 'event'; readonly event: Pushed }
+  | { readonly kind: 'event'; readonly event: Pushed; readonly number: number }
   | { readonly kind: 'want'; readonly stream: string }
   | { readonly kind: 'forget'; readonly stream: string }
   | { readonly kind: 'all'; readonly request: number };
@@ -63,6 +67,9 @@ export class ShardModel {
   dropped = 0;
   readonly #operators: readonly PairedOperator[];
   readonly #policy: CheckpointPolicy;
+  /** The number of a stream on the shard, by which the limits of streams with jitter differ. */
+  numberOf: (stream: string) => number = () => 0;
+  #dirtied = 0;
   #queue: Command[] = [];
 
   constructor(operators: readonly PairedOperator[], policy: CheckpointPolicy) {
@@ -77,7 +84,7 @@ export class ShardModel {
   }
 
   push(event: Pushed): void {
-    this.#queue.push({ kind: 'event', event });
+    this.#queue.push({ kind: 'event', event, number: this.numberOf(event.stream) });
   }
 
   requestStream(stream: string): void {
@@ -112,7 +119,7 @@ export class ShardModel {
       else if (command.kind === 'forget') {
         this.#forget(command.stream, turn);
         wanted = wanted.filter(({ name }) => name !== command.stream);
-      } else this.#onEvent(command.event, now, turn, want);
+      } else this.#onEvent(command, now, turn, want);
     }
     this.#queue = [];
     turn.byTime = this.#checkpointWhere((stream) => this.#isDue(stream, now), now, turn);
@@ -144,7 +151,12 @@ export class ShardModel {
     this.streams.delete(name);
   }
 
-  #onEvent(event: Pushed, now: number, turn: ModelTurn, want: (stream: ModelStream) => void): void {
+  #onEvent(
+    { event, number }: Extract<Command, { kind: 'event' }>,
+    now: number,
+    turn: ModelTurn,
+    want: (stream: ModelStream) => void,
+  ): void {
     const stream = this.#stream(event.stream);
     stream.seen++;
     if (event.isDurable) want(stream);
@@ -157,8 +169,25 @@ export class ShardModel {
       this.dropped++;
       return;
     }
+    if (stream.uncoveredEvents === 0) {
+      stream.firstUncoveredAt = now;
+      stream.dirtied = ++this.#dirtied;
+      stream.limitShare = limitShare(this.#policy, number, stream.checkpoints);
+    }
     this.#apply(event, stream, now);
     if (this.#isDue(stream, now)) turn.byEvents.push(this.#checkpoint(stream, now, turn));
+    for (let next = this.#inDebt(now); next !== undefined; next = this.#inDebt(now))
+      turn.byEvents.push(this.#checkpoint(next, now, turn));
+  }
+
+  /** The stream that is to be checkpointed for what all of them together have uncovered. */
+  #inDebt(now: number): ModelStream | undefined {
+    const dirty = [...this.streams.values()].filter(({ uncoveredEvents }) => uncoveredEvents > 0);
+    const debt = dirty.reduce((sum, { uncoveredEvents }) => sum + uncoveredEvents, 0);
+    const oldest = dirty.sort((a, b) => a.dirtied - b.dirtied)[0];
+    return oldest !== undefined && dueTrigger(this.#policy, oldest, now, debt) === 'debt'
+      ? oldest
+      : undefined;
   }
 
   #apply(event: Pushed, stream: ModelStream, now: number): void {
@@ -186,7 +215,6 @@ export class ShardModel {
     stream.state = next;
     stream.hasEvents = true;
     this.applied++;
-    if (stream.uncoveredEvents === 0) stream.firstUncoveredAt = now;
     stream.uncoveredEvents++;
     stream.uncoveredBytes += payload.length;
     stream.lastEventAt = now;
@@ -216,6 +244,7 @@ export class ShardModel {
     stream.uncoveredEvents = 0;
     stream.uncoveredBytes = 0;
     stream.lastCheckpointAt = now;
+    stream.checkpoints++;
     return { stream: name, sequence: state.id.sequence, seen, lows, state };
   }
 
@@ -238,6 +267,9 @@ export class ShardModel {
         firstUncoveredAt: 0,
         lastEventAt: 0,
         lastCheckpointAt: Number.NEGATIVE_INFINITY,
+        limitShare: 1,
+        checkpoints: 0,
+        dirtied: 0,
       };
       this.streams.set(name, stream);
     }

@@ -74,7 +74,11 @@ interface Logged extends Accepted {
 /** What a life leaves to the next one. */
 export interface Past {
   readonly random: Random;
-  readonly policy: { readonly everyEvents: number; readonly minPauseMs?: number };
+  readonly policy: {
+    readonly everyEvents: number;
+    readonly minPauseMs?: number;
+    readonly maxReplayEvents?: number;
+  };
   readonly onPoison: 'quarantine' | 'skip';
   readonly ringBytes: number;
   readonly perStream: number;
@@ -95,6 +99,7 @@ export function begin(random: Random): Past {
     policy: {
       everyEvents: random.pick([1, 7, 40, 1_000]),
       ...(random.chance(0.3) ? { minPauseMs: 50 } : {}),
+      ...(random.chance(0.5) ? { maxReplayEvents: random.magnitude(100) } : {}),
     },
     onPoison: random.pick(['quarantine', 'skip']),
     ringBytes: random.pick([2 ** 12, 2 ** 13, 2 ** 15]),
@@ -317,6 +322,9 @@ export class World {
       await this.#turn();
     }
     while (this.#ingest.isWaiting) await this.#turn();
+    do await this.#turn();
+    while (this.#handles.some(({ readPosition, ring }) => readPosition !== ring.position));
+    this.#expectFewUncovered();
     this.#requestCheckpoint();
     while (this.#handles.some(({ checkpointsDone }) => checkpointsDone !== this.#request)) await this.#turn();
     while (!this.#central.isIdle) this.#commit();
@@ -609,6 +617,19 @@ export class World {
         `the frontier of '${source}' is ${frontiers.get(source)}, but event ${number} was not delivered`,
       );
     }
+  }
+
+  /** Where all is read, no more events than the policy says are in no checkpoint of their shard. */
+  #expectFewUncovered(): void {
+    const uncovered = this.#handles.map(() => 0);
+    for (const stream of this.#router.streams()) {
+      const events = this.#firstHeld(stream, this.#events.get(stream) ?? []);
+      const covered = stream.checkpointed?.count ?? this.#durable.get(stream)?.count ?? 0;
+      uncovered[stream.shard] = (uncovered[stream.shard] ?? 0) + events - covered;
+    }
+    const most = this.#past.policy.maxReplayEvents ?? Number.POSITIVE_INFINITY;
+    if (uncovered.some((events) => events > most))
+      throw new Error(`${uncovered} events of the shards are in no checkpoint, and ${most} may be`);
   }
 
   #compare(stream: RoutedStream): void {
