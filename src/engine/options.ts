@@ -17,7 +17,7 @@ export interface EngineOptions {
   readonly store?: CheckpointStore | undefined;
   /** Worker threads that run operators. Default: available cores − 1, at least 1 and at most 256. */
   readonly shards?: number | undefined;
-  /** When a stream is checkpointed; whichever trigger comes first. */
+  /** When a stream is checkpointed; whichever trigger comes first. Without any: `everyEvents` 10,000 and `everyMs` 1,000. */
   readonly checkpoint?: CheckpointPolicy | undefined;
   readonly retain?:
     | {
@@ -134,6 +134,15 @@ const KNOWN_CHECKPOINT: ReadonlySet<string> = new Set([
   'everyBytes',
   'idleMs',
   'minPauseMs',
+  'maxReplayEvents',
+  'jitter',
+]);
+/** The least that each may be, which is 0 of the others. */
+const LEAST_CHECKPOINT: ReadonlyMap<string, number> = new Map([
+  ['everyEvents', 1],
+  ['everyMs', 1],
+  ['everyBytes', 1],
+  ['maxReplayEvents', 1],
 ]);
 const KNOWN_RETAIN: ReadonlySet<string> = new Set(['perStream', 'diskBytes']);
 const KNOWN_MEMORY: ReadonlySet<string> = new Set(['bytes', 'ringBytes']);
@@ -216,15 +225,20 @@ function resolvePolicy(policy: CheckpointPolicy | undefined): CheckpointPolicy {
   for (const key of KNOWN_CHECKPOINT) {
     const value = given[key];
     if (value === undefined) continue;
-    const least = key === 'everyEvents' || key === 'everyBytes' || key === 'everyMs' ? 1 : 0;
+    if (key === 'jitter') {
+      const jitter = share('checkpoint.jitter', value);
+      if (jitter > 0) resolved[key] = jitter;
+      continue;
+    }
     resolved[key] = integer(
       `checkpoint.${key}`,
       typeof value === 'bigint' ? Number(value) : value,
-      least,
+      LEAST_CHECKPOINT.get(key) ?? 0,
       Number.MAX_SAFE_INTEGER,
     );
   }
   const { everyEvents, everyMs, everyBytes, idleMs } = resolved;
+  // `maxReplayEvents` alone would leave what is within it uncovered for ever.
   if (
     everyEvents === undefined &&
     everyMs === undefined &&
@@ -296,6 +310,12 @@ export function integer(name: string, value: unknown, least: number, greatest: n
   if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > greatest) {
     throw invalidArgument(`${name} must be an integer from ${least} to ${greatest}, got ${show(value)}`);
   }
+  return value;
+}
+
+function share(name: string, value: unknown): number {
+  if (typeof value !== 'number' || !(value >= 0 && value <= 1))
+    throw invalidArgument(`${name} must be a number from 0 to 1, got ${show(value)}`);
   return value;
 }
 

@@ -1,4 +1,5 @@
 /** Everything between the options and running shards: memory, store, restored checkpoints, threads. */
+import { shardPolicy } from '../checkpoint/schedule.ts';
 import { systemClock } from '../clock.ts';
 import { TidemarkError } from '../error.ts';
 import { EngineMemory } from '../memory/engine-memory.ts';
@@ -59,7 +60,7 @@ export function partsOf({ shardFile, receipt }: Startup, options: ResolvedOption
   return {
     file: shardFile,
     operators: options.operators,
-    policy: options.checkpoint,
+    policy: shardPolicy(options.checkpoint, options.shards),
     poison: { onPoison: options.onPoison, attemptsMax: options.maxAttempts },
     generation: receipt.generation,
     allowUnclaimedState: options.allowUnclaimedState,

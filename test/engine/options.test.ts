@@ -99,6 +99,14 @@ describe('defaults', () => {
       minPauseMs: 5,
     });
     expect(resolve({ checkpoint: { idleMs: 7 } }).checkpoint).toEqual({ idleMs: 7 });
+    // An objective that others keep mostly, and what changes others: a stream is not to wait for them for ever.
+    expect(resolve({ checkpoint: { maxReplayEvents: 8, jitter: 0.5 } }).checkpoint).toEqual({
+      everyEvents: 10_000,
+      everyMs: 1_000,
+      maxReplayEvents: 8,
+      jitter: 0.5,
+    });
+    expect(resolve({ checkpoint: { idleMs: 7, jitter: 0 } }).checkpoint).toEqual({ idleMs: 7 });
     expect(resolve({ checkpoint: { everyEvents: 9n } }).checkpoint).toEqual({ everyEvents: 9 });
   });
 });
@@ -124,7 +132,15 @@ test('limits are accepted up to their bounds', () => {
     shards: SHARDS_MAX,
     memory: { bytes: MEMORY_BYTES_MAX, ringBytes: RING_BYTES_MIN },
     retain: { perStream: 1, diskBytes: DISK_BYTES_MIN },
-    checkpoint: { everyEvents: 1, everyMs: 1, everyBytes: 1, idleMs: 0, minPauseMs: 0 },
+    checkpoint: {
+      everyEvents: 1,
+      everyMs: 1,
+      everyBytes: 1,
+      idleMs: 0,
+      minPauseMs: 0,
+      maxReplayEvents: 1,
+      jitter: 1,
+    },
     maxStreams: 1,
     maxSources: 1,
     operatorTimeoutMs: 2,
@@ -171,7 +187,10 @@ const wrong: readonly (readonly [name: string, options: Readonly<Record<string, 
   ['maxStreams', { maxStreams: 0 }],
   ['maxSources', { maxSources: 2 ** 21 }],
   ['startTimeoutMs', { startTimeoutMs: 2 ** 31 }],
-  ...['everyEvents', 'everyMs', 'everyBytes'].map(
+  ...[-0.1, 1.1, Number.NaN, '0.5', 1n].map(
+    (jitter) => ['checkpoint.jitter must be a number from 0 to 1, got ', { checkpoint: { jitter } }] as const,
+  ),
+  ...['everyEvents', 'everyMs', 'everyBytes', 'maxReplayEvents'].map(
     (key) => [`checkpoint.${key}`, { checkpoint: { [key]: 0 } }] as const,
   ),
   ...['idleMs', 'minPauseMs'].map((key) => [`checkpoint.${key}`, { checkpoint: { [key]: -1 } }] as const),
