@@ -21,7 +21,7 @@ test.each<[string, number[]]>([
   const heard = listen(engine, 'checkpoint', 'durable');
   const dirty = ['s3', 's4', 's5'];
   for (const stream of dirty) await engine.push({ stream, payload: 'y' });
-  const requests: Promise<void>[] = [];
+  const requests: Promise<unknown>[] = [];
   for (let i = 0; i < all; i++) requests.push(engine.checkpoint());
   for (let i = 0; i < one; i++) requests.push(engine.checkpoint('s4'));
   await Promise.all(requests);
