@@ -12,6 +12,10 @@ export interface EngineCase {
   readonly eventsPerSecond?: number;
   /** What comes before the measurement, of a case that is about the time after the start. */
   readonly warmUpEvents?: number;
+  /** Of a subject that has rings, where the default is not the best. */
+  readonly ringBytes?: number;
+  /** One more stream is set aside before the measurement, at an event that fails. */
+  readonly hasQuarantined?: boolean;
 }
 
 const SAVED_BYTES_PER_SECOND = 200e6;
@@ -28,7 +32,8 @@ export function casesOf(isSmoke: boolean): EngineCase[] {
   return [
     { name: 'ingest/slots', plan: slots, everyEvents: 1_000, hasRivals: true },
     { name: 'ingest/no-checkpoints', plan: slots, everyEvents: NEVER, hasRivals: false },
-    { name: 'ingest/json', plan: json, everyEvents: 100, hasRivals: true },
+    { name: 'ingest/quarantined', plan: slots, everyEvents: 1_000, hasRivals: false, hasQuarantined: true },
+    { name: 'ingest/json', plan: json, everyEvents: 100, hasRivals: true, ringBytes: 2 ** 26 },
     { name: 'ingest/large-state', plan: large, everyEvents: 50, hasRivals: true },
     savesAt(SAVED_BYTES_PER_SECOND, large),
   ];

@@ -47,6 +47,17 @@ export interface Reading {
   readonly note: string;
 }
 
+/** Its stream is set aside at its first event. */
+const poison: SlotOperator = {
+  kind: 'slot',
+  name: 'poison',
+  version: 1,
+  bytes: 8,
+  process() {
+    throw new Error('on purpose');
+  },
+};
+
 export interface Aggregate {
   count: number;
   total: number;
@@ -83,6 +94,7 @@ const OPERATORS: Readonly<Record<string, readonly Operator[]>> = {
   slots: [counter],
   large: [large],
   json: [aggregate],
+  poison: [poison],
 };
 
 export default function operatorsOf(stream: string): readonly Operator[] {

@@ -1,4 +1,5 @@
 /** The engine itself, as a service would open it: defaults, a directory, the case's cadence. */
+import { once } from 'node:events';
 import { CheckpointEngine } from '../../src/index.ts';
 import type { EngineCase } from './cases.ts';
 import { readState } from './load.ts';
@@ -9,7 +10,14 @@ export async function openTidemark(each: EngineCase, directory: string): Promise
     operators: new URL('./operators.ts', import.meta.url),
     directory,
     checkpoint: { everyEvents: each.everyEvents },
+    memory: { ringBytes: each.ringBytes },
   });
+  if (each.hasQuarantined === true) {
+    const set = once(engine, 'quarantine');
+    await engine.push({ stream: 'poison-0', payload: 'x' });
+    await set;
+  }
+  const before = engine.metrics().checkpoints;
   return {
     push: (batch) => engine.push(batch),
     finish: async () => {
@@ -22,8 +30,8 @@ export async function openTidemark(each: EngineCase, directory: string): Promise
         throw new Error(`the position of the source is ${engine.position('bench')}`);
       return Promise.resolve({
         events: events.applied,
-        checkpoints: checkpoints.stored,
-        durableBytes: checkpoints.durableBytes,
+        checkpoints: checkpoints.stored - before.stored,
+        durableBytes: checkpoints.durableBytes - before.durableBytes,
       });
     },
     async stateOf(stream) {

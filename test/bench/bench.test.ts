@@ -99,6 +99,7 @@ describe('npm run bench', () => {
     expect(lines.map((line) => `${line.case} ${line.subject}`)).toEqual([
       ...subjects.map((subject) => `ingest/slots ${subject}`),
       'ingest/no-checkpoints tidemark',
+      'ingest/quarantined tidemark',
       ...subjects.map((subject) => `ingest/json ${subject}`),
       ...subjects.map((subject) => `ingest/large-state ${subject}`),
       'saves/200MBps tidemark',
