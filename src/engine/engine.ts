@@ -157,10 +157,10 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   async forget(stream: string): Promise<void> {
     this.#state.requireOpen();
     const routed = this.#router.requireStream(stream);
-    // In the same turn: whatever is pushed next under the name is checked as an event of a new stream, and queued
-    // behind the request.
+    // In the same turn: what is pushed next under the name is of a new stream, and is queued behind the request.
     this.#router.detach(routed);
     this.#parts.quarantine.onDetached(routed);
+    this.#parts.loop.giveUp(routed);
     return this.#parts.waits.untilForgotten(routed);
   }
 

@@ -1,6 +1,13 @@
 /**
  * What a shard's thread begins with: the streams that a store had, or what the thread before it left. The main thread
  * puts it together while no thread of the shard runs, so nothing but itself writes to the shard's arena meanwhile.
+ *
+ * A stream that is to be forgotten, which the thread had not come to, is not brought back: its newest frame may have been
+ * given up for its memory, an older one in the store would make its operators go on from a state that was never followed
+ * by those events, and whatever came of it would be forgotten. The next thread knows its name only, and passes over its
+ * events up to the one record that ends it. Nobody is told of these as durable, since what is awaited of a stream that is
+ * given up ends with its forgetting. They hold frontiers back: what was read before does by the lows of the shard as they
+ * are handed over, the rest as it is read. So after a crash before the forgetting is durable they are read again.
  */
 import { TidemarkError, toErrorRecord } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
@@ -61,6 +68,7 @@ function columns(count: number): HandedStreams & { names: (string | undefined)[]
     addresses: new Uint32Array(count),
     bytes: new Uint32Array(count),
     isTransient: new Uint8Array(count),
+    isPassedOver: new Uint8Array(count),
     definedAt: new Float64Array(count),
     readTo: new Float64Array(count),
     seen: new Float64Array(count),
@@ -120,6 +128,7 @@ async function placeMissing(
   const placed = new Map<RoutedStream, PlacedFrame>();
   const missing = [...definedOn(shard, router)].filter(
     (stream) =>
+      !stream.isGivenUp &&
       directory.get(stream.index) === undefined &&
       directory.cover(stream.index) === undefined &&
       stream.newest === undefined &&
@@ -193,6 +202,12 @@ function assemble(
     checkpointCounts[index] = checkpointed?.count ?? 0;
     const framedTo = cover?.position ?? checkpointed?.position ?? stream.definedAt;
     readTo[index] = image === undefined ? framedTo : shard.doneTo;
+    // Here, and not before the store was read: it may have been given up meanwhile.
+    if (stream.isGivenUp) {
+      streams.isPassedOver[index] = 1;
+      directory.remove(index);
+      continue;
+    }
     aside[index] = asideOf(shard, stream, readTo[index] as number);
     if (image !== undefined || cover !== undefined) continue;
     const frame = stream.newest;

@@ -7,6 +7,7 @@ import { MainBell } from '../memory/doorbells.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { WORD } from '../memory/layout.ts';
 import type { CentralStore } from '../store/central-store.ts';
+import type { IndexedStream } from '../store/stored-frame.ts';
 import type { CommitPipeline } from './commit-pipeline.ts';
 import type { CompletionReader } from './completion-reader.ts';
 import type { Ingest } from './ingest.ts';
@@ -62,6 +63,16 @@ export class MainLoop {
     handle.wake();
     this.plan();
     if (before === 0) this.#ports.onPressure(shard, 'ring');
+  }
+
+  /**
+   * The stream is to be forgotten. Its shard may be waiting for memory that only this gives back, in the middle of a
+   * checkpoint, with the request to forget the stream unread in its ring, or not even there for want of room.
+   */
+  giveUp(stream: IndexedStream): void {
+    this.#ports.central.giveUp(stream);
+    this.serveMemory();
+    (this.#ports.shards[stream.shard] as ShardHandle).wake();
   }
 
   serveMemory(): void {

@@ -39,8 +39,12 @@ export class StreamReports {
     if (engine.listenerCount('checkpoint') > 0) emitSafely(engine, 'checkpoint', toldOf(frame));
   }
 
-  /** The first `seen` events of the stream are in frames that were published before. */
+  /**
+   * The first `seen` events of the stream are in frames that were published before; those of a stream that is given up
+   * will not be durable, but forgotten.
+   */
   onCovered(stream: RoutedStream, seen: number): void {
+    if (stream.isGivenUp) return;
     const pending = stream.waiting ?? stream.writing;
     if (pending === undefined) this.#ports.durability.settle(stream, seen);
     else pending.seen = Math.max(pending.seen, seen);

@@ -10,6 +10,7 @@ import { AT, FLAG } from '../memory/ingest-ring.ts';
 import { isDuplicate, isLess } from './duplicates.ts';
 import type { EventCounts } from './event-counts.ts';
 import { processEvent } from './operator-host.ts';
+import { holdBack } from './passed-over.ts';
 import type { ReplayWindow } from './replay-window.ts';
 import { ShardEvent } from './shard-event.ts';
 import type { SourceReports } from './source-reports.ts';
@@ -75,6 +76,10 @@ export class EventProcessor {
     if ((flags & FLAG.durable) !== 0) this.#wanted.add(stream);
     const source = (flags & FLAG.source) === 0 ? undefined : this.sourceOf(address);
     if (source !== undefined) this.#reports.onEvent(source, address);
+    if (stream.image === 0 && stream.isPassedOver) {
+      this.#passOver(address, stream, source);
+      return false;
+    }
     if (isDuplicate(this.#memory, address, stream, flags, source)) {
       this.#counts.dropped++;
       return false;
@@ -132,6 +137,14 @@ export class EventProcessor {
 
   #flagsOf(address: number): number {
     return (this.#memory.u32[(address >>> 2) + 1] as number) >>> 16;
+  }
+
+  #passOver(address: number, stream: ShardStream, source: ShardSource | undefined): void {
+    this.#counts.applied++;
+    if (source === undefined) return;
+    const word = (address + AT.offset) >>> 2;
+    const { u32 } = this.#memory;
+    holdBack(stream, source, { low: u32[word] as number, high: u32[word + 1] as number });
   }
 
   #apply(

@@ -317,7 +317,7 @@ export class Shard {
     const now = this.#now;
     let isDue: boolean;
     const fault = record.position < this.#poison.next ? undefined : this.#poison.faultAt(record.position);
-    if (stream.isAside || fault !== undefined) {
+    if ((stream.isAside || fault !== undefined) && !stream.isPassedOver) {
       isDue = this.#poison.meet(record, stream, fault, now);
     } else {
       try {

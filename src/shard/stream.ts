@@ -44,6 +44,8 @@ export class ShardStream implements CheckpointFacts {
   isLasting = false;
   /** It is set aside: its events are read, and nothing else is done with them. */
   isAside = false;
+  /** It is to be forgotten, has no image, and will have none: see `passed-over.ts`. */
+  isPassedOver = false;
   readonly index: number;
   /** Bytes of the image's body part. */
   bodyBytes = 0;

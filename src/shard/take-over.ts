@@ -8,9 +8,10 @@
 import { BODY_EVENT_COUNT } from '../codec/body.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import type { ImageDirectory } from '../memory/image-directory.ts';
+import { holdBack } from './passed-over.ts';
 import type { PoisonEvents } from './poison.ts';
 import type { ShardHeap } from './shard-heap.ts';
-import type { ShardStream } from './stream.ts';
+import type { ShardSource, ShardStream } from './stream.ts';
 import type { StreamTable } from './stream-table.ts';
 import { ASIDE, type HandedSources, type HandedStreams, type Handover } from './task.ts';
 import type { Triggers } from './triggers.ts';
@@ -39,12 +40,26 @@ export function takeOver({ streams, sources }: Handover, ports: TakeOverPorts): 
     stream.seen = streams.seen[index] as number;
     stream.definedAt = streams.definedAt[index] as number;
     stream.readTo = streams.readTo[index] as number;
+    if (streams.isPassedOver[index] === 1) {
+      passOver(stream, sources, table);
+      continue;
+    }
     // These give their frames' memory back as they go, so that those for which there must be room without come first.
     if (streams.isTransient[index] === 1) transient.push(stream);
     else bringBack(stream, streams, sources, ports);
   }
   for (const stream of transient) bringBack(stream, streams, sources, ports);
   heap.takeReturns();
+}
+
+/** Events that the ring has no more, if there are such, are not before these lows. */
+function passOver(stream: ShardStream, { lows }: HandedSources, table: StreamTable): void {
+  stream.isPassedOver = true;
+  for (const source of table.sources) {
+    const low = source === undefined ? undefined : lows[source.index];
+    if (low === undefined) continue;
+    holdBack(stream, source as ShardSource, { low: Number(low & 0xffff_ffffn), high: Number(low >> 32n) });
+  }
 }
 
 function bringBack(

@@ -15,6 +15,8 @@ export interface HandedStreams {
   readonly bytes: Uint32Array;
   /** 1: the shard frees the frame once the stream is restored; else it stays, and main returns it. */
   readonly isTransient: Uint8Array;
+  /** 1: it is to be forgotten, and is not brought back: what the ring still has of it is passed over. */
+  readonly isPassedOver: Uint8Array;
   /** Position of the ring behind the definition of the stream: what is before it was of another one by the number. */
   readonly definedAt: Float64Array;
   /** Position of the ring up to which the stream's events have been read, as far as its state knows. */

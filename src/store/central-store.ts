@@ -14,6 +14,8 @@
  * - a stream has at most one waiting and at most one writing frame, and these are its newest;
  * - at most `perStream` frames a stream, not counting one that is being written;
  * - only durable and superseded frames are in an evictable list, the longest there first;
+ * - a stream that is to be forgotten gives up what it has waiting, and what its shard still publishes of it, for their
+ *   memory; its place in the queue stays, with their lows, and is passed over until the shard has given up the stream;
  * - a forgotten stream keeps no frame but one that is being written, which leaves when it is settled; until the
  *   durable store has forgotten the stream too, it has a place in the queue, and no frame behind that is taken: it may
  *   be of a new stream of the same name;
@@ -23,7 +25,9 @@
  * - `unsettled` counts, by shard, the frames that wait or are being written: while there are some, more
  *   memory can be given back later.
  */
+
 import { LinkedList } from '../linked-list.ts';
+import { type BatchLimits, fitting, longestWaiting, withReturned } from './commit-queue.ts';
 import { type IndexedStream, leastLows, lowsOf, type SourceLow, type StoredFrame } from './stored-frame.ts';
 import { WaitingLows } from './waiting-lows.ts';
 
@@ -40,8 +44,10 @@ export class CentralStore {
   readonly #options: CentralStoreOptions;
   readonly #evictable: LinkedList<StoredFrame>[];
   readonly #unsettled: number[];
-  /** Streams with a waiting frame, or to be forgotten, in the order in which they began to wait. */
+  /** Streams with a waiting frame, given up, or to be forgotten, in the order in which they began to wait. */
   #queue = new Map<IndexedStream, number>();
+  /** Of these, the ones that are given up, which their shards do not know yet. */
+  readonly #givenUp = new Set<IndexedStream>();
   /** Of these, the ones to be forgotten that were not taken yet. */
   #forgotten = new Set<IndexedStream>();
   /** Undefined while frames are taken out of order. */
@@ -65,6 +71,11 @@ export class CentralStore {
   /** A frame that a shard has just published. */
   add(frame: StoredFrame): void {
     const { stream } = frame;
+    if (stream.isGivenUp) {
+      this.#pin(stream, frame.lows);
+      this.#options.release(frame);
+      return;
+    }
     const previous = stream.newest;
     stream.frames.push(frame);
     this.#hold(frame);
@@ -80,12 +91,13 @@ export class CentralStore {
     this.#makeEvictable(frame, 'durable');
   }
 
+  /** Nothing waits for the durable store; what is given up does so only once its shard has told. */
   get isIdle(): boolean {
-    return this.#queue.size === 0;
+    return this.waitingFrames === 0;
   }
 
   get waitingFrames(): number {
-    return this.#queue.size;
+    return this.#queue.size - this.#givenUp.size;
   }
 
   /** Number of the last stream that began to wait. */
@@ -106,16 +118,16 @@ export class CentralStore {
 
   /** `takeBatch` would find nothing before a stream that waits to be forgotten. */
   get isForgottenNext(): boolean {
-    const [first] = this.#queue.keys();
-    return first?.isForgotten === true;
+    for (const stream of this.#queue.keys()) if (!this.#givenUp.has(stream)) return stream.isForgotten;
+    return false;
   }
 
   /**
    * Frames for the next commit; they count as being written. Those that wait longest come first, and one at least. While
    * some are refused, those are passed over that do not fit into `bytes`; if none does, it is the smallest.
    */
-  takeBatch(limits: { frames: number; bytes: number }): { frames: StoredFrame[]; through: number } {
-    const frames = this.#lows === undefined ? this.#fitting(limits) : this.#longestWaiting(limits);
+  takeBatch(limits: BatchLimits): { frames: StoredFrame[]; through: number } {
+    const frames = (this.#lows === undefined ? fitting : longestWaiting)(this.#queue.keys(), limits);
     for (const frame of frames) {
       const { stream } = frame;
       frame.number = this.#queue.get(stream) as number;
@@ -131,37 +143,9 @@ export class CentralStore {
     return { frames, through };
   }
 
-  #longestWaiting(limits: { frames: number; bytes: number }): StoredFrame[] {
-    const frames: StoredFrame[] = [];
-    let bytes = 0;
-    for (const stream of this.#queue.keys()) {
-      if (stream.isForgotten) break;
-      const frame = stream.waiting as StoredFrame;
-      bytes += frame.bytes;
-      if (frames.length > 0 && (frames.length >= limits.frames || bytes > limits.bytes)) break;
-      frames.push(frame);
-    }
-    return frames;
-  }
-
-  #fitting(limits: { frames: number; bytes: number }): StoredFrame[] {
-    const frames: StoredFrame[] = [];
-    let bytes = 0;
-    let smallest: StoredFrame | undefined;
-    for (const stream of this.#queue.keys()) {
-      if (stream.isForgotten || frames.length >= limits.frames) break;
-      const frame = stream.waiting as StoredFrame;
-      if (smallest === undefined || frame.bytes < smallest.bytes) smallest = frame;
-      if (bytes + frame.bytes > limits.bytes) continue;
-      frames.push(frame);
-      bytes += frame.bytes;
-    }
-    return frames.length === 0 && smallest !== undefined ? [smallest] : frames;
-  }
-
   /**
    * The durable store has refused a batch. Nothing of it counts as durable: its frames wait again in their places,
-   * unless newer ones have come, which take those over; that of a stream which was forgotten meanwhile leaves.
+   * unless newer ones have come, which take those over; that of a stream which was given up meanwhile leaves.
    */
   putBack(frames: readonly StoredFrame[]): void {
     this.#lows = undefined;
@@ -174,8 +158,9 @@ export class CentralStore {
     const { stream } = frame;
     const newer = stream.waiting;
     stream.writing = undefined;
-    if (stream.isForgotten) {
+    if (stream.isGivenUp) {
       stream.forgottenLows = leastLows(frame.lows, stream.forgottenLows);
+      if (!stream.isForgotten) this.#givenUp.add(stream);
       this.#addUnsettled(stream.shard, -1);
       this.#drop(frame);
       return;
@@ -206,27 +191,51 @@ export class CentralStore {
   }
 
   /**
-   * The stream is over. Its frames leave; `lows` of its events that are in none of them, and those of a frame that
-   * waited, hold back frontiers until the durable store has forgotten it: before that, a crash brings it back
+   * The stream is to be forgotten, and its shard may come to know of that only when there is memory: what it has waiting
+   * leaves now, and so will what the shard publishes of it meanwhile.
+   *
+   * Frontiers are held back as before by what leaves, in its place, until the durable store has forgotten the stream. So
+   * after a crash it is as its last durable checkpoint has it, and its events since are read again. A frame that is
+   * being written stays what it is: the store may be reading it. Should the shard's thread die, the one that follows
+   * does not bring the stream back: there may be nothing left to do it from (`handover.ts`).
+   */
+  giveUp(stream: IndexedStream): void {
+    if (!this.#options.isDurable) return;
+    const { waiting } = stream;
+    stream.isGivenUp = true;
+    if (waiting === undefined) return;
+    stream.waiting = undefined;
+    stream.forgottenLows = waiting.lows;
+    this.#givenUp.add(stream);
+    this.#noteRefused(stream, false);
+    this.waitingBytes -= waiting.bytes;
+    this.#addUnsettled(stream.shard, -1);
+    this.#drop(waiting);
+  }
+
+  /**
+   * The stream is over. Its frames leave; `lows` of its events that are in none of them, and those of frames that
+   * were given up, hold back frontiers until the durable store has forgotten it: before that, a crash brings it back
    * with its last durable checkpoint.
    */
   forget(stream: IndexedStream, lows: readonly SourceLow[]): void {
-    const { waiting, writing } = stream;
+    this.giveUp(stream);
+    const { writing } = stream;
     stream.isForgotten = true;
-    stream.forgottenLows = waiting === undefined ? lows : leastLows(waiting.lows, lows);
-    stream.waiting = undefined;
-    this.#noteRefused(stream, false);
-    if (waiting !== undefined) {
-      this.waitingBytes -= waiting.bytes;
-      this.#addUnsettled(stream.shard, -1);
-    }
     for (const frame of stream.frames.filter((each) => each !== writing)) this.#drop(frame);
     if (writing !== undefined) this.#leaving.add(writing);
     if (!this.#options.isDurable) return;
-    // In the place of its waiting frame, under whose number the lows of that one are kept.
-    if (waiting === undefined) this.#queue.set(stream, ++this.#enqueued);
-    this.#lows?.add(this.#queue.get(stream) as number, lows);
+    this.#pin(stream, lows);
+    this.#givenUp.delete(stream);
     this.#forgotten.add(stream);
+  }
+
+  /** Holds back frontiers with `lows`, in the place of a stream that is given up. */
+  #pin(stream: IndexedStream, lows: readonly SourceLow[]): void {
+    stream.forgottenLows = leastLows(stream.forgottenLows, lows);
+    if (!this.#queue.has(stream)) this.#queue.set(stream, ++this.#enqueued);
+    this.#givenUp.add(stream);
+    this.#lows?.add(this.#queue.get(stream) as number, lows);
   }
 
   /** The next streams for the durable store to forget, at most so many; none may have a frame that is being written. */
@@ -351,23 +360,4 @@ export class CentralStore {
     this.frameBytes -= frame.bytes;
     this.#options.release(frame);
   }
-}
-
-/** The queue with the streams of `frames`, under the numbers under which they waited. Both ascend. */
-function withReturned(
-  queue: ReadonlyMap<IndexedStream, number>,
-  frames: readonly StoredFrame[],
-): Map<IndexedStream, number> {
-  const merged = new Map<IndexedStream, number>();
-  let at = 0;
-  const addBelow = (number: number): void => {
-    for (let frame = frames[at]; frame !== undefined && frame.number < number; frame = frames[++at])
-      merged.set(frame.stream, frame.number);
-  };
-  for (const [stream, number] of queue) {
-    addBelow(number);
-    merged.set(stream, number);
-  }
-  addBelow(Number.POSITIVE_INFINITY);
-  return merged;
 }

@@ -49,9 +49,11 @@ export class IndexedStream {
   writing: StoredFrame | undefined;
   /** The durable store has refused what it has waiting. */
   isRefused = false;
+  /** It is to be forgotten, and its frames that wait are given up; its shard may not know of it yet. */
+  isGivenUp = false;
   /** It is over; what comes under its name is another stream. */
   isForgotten = false;
-  /** Of its events that were in no durable checkpoint when it was forgotten. */
+  /** Of its events that were in no durable checkpoint when it was given up or forgotten. */
   forgottenLows: readonly SourceLow[] = [];
 
   constructor(name: string, shard: number) {

@@ -23,6 +23,7 @@ describe('random adds, commits, refusals, evictions and streams that are forgott
       }),
     },
     { weight: 2, arbitrary: fc.record({ forgotten: fc.nat(4), lows }) },
+    { weight: 2, arbitrary: fc.record({ givenUp: fc.nat(4) }) },
     { weight: 2, arbitrary: fc.record({ most: fc.integer({ min: 1, max: 3 }) }) },
     {
       weight: 3,
@@ -61,6 +62,8 @@ describe('random adds, commits, refusals, evictions and streams that are forgott
               forgetting = undefined;
             } else if ('forgotten' in next) {
               central.forget(next.forgotten, next.lows);
+            } else if ('givenUp' in next) {
+              if (drawn.isDurable) central.giveUp(next.givenUp);
             } else if ('most' in next) {
               if (writing === undefined) forgetting ??= central.store.takeForgotten(next.most);
             } else if ('stream' in next) {
@@ -288,9 +291,9 @@ describe('a forgotten stream', () => {
     const batch = central.take(ALL).frames;
     const waiting = central.add(0, 1);
     central.forget(0);
-    expect(central.released).toEqual([durable, waiting]);
+    expect(central.released).toEqual([waiting, durable]);
     central.settle(batch);
-    expect(central.released).toEqual([durable, waiting, written]);
+    expect(central.released).toEqual([waiting, durable, written]);
     expect(central.store.hasUnsettled(0)).toBe(false);
     central.check();
   });
@@ -320,6 +323,61 @@ describe('a forgotten stream', () => {
     central.settleForgotten(central.store.takeForgotten(9));
     expect(central.take(ALL)).toEqual({ frames: [after], through: 3 });
     expect(after.stream).not.toBe(stream);
+  });
+});
+
+describe('a stream that is given up', () => {
+  const LOW = [{ source: 0, offset: 5n }];
+
+  test('gives its memory back at once, and whatever its shard still publishes of it', () => {
+    const central = bench();
+    const waiting = central.add(0, 1, LOW);
+    central.putBack(central.take(ALL).frames);
+    central.giveUp(0);
+    const late = central.add(0, 1, [{ source: 0, offset: 9n }]);
+    expect(central.released).toEqual([waiting, late]);
+    expect([central.store.frameCount, central.store.frameBytes]).toEqual([0, 0]);
+    expect(central.store.hasUnsettled(0)).toBe(false);
+    expect(central.store.refusedStreams).toBe(0);
+  });
+
+  test('holds back frontiers, and its place in the queue, until the durable store has forgotten it', () => {
+    const central = bench();
+    central.add(0, 1, LOW);
+    const stream = central.giveUp(0);
+    const other = central.add(1, 1, [{ source: 0, offset: 7n }]);
+    central.check();
+    // It is passed over: the shard may need the room that others make.
+    const batch = central.take(ALL);
+    expect(batch).toEqual({ frames: [other], through: 0 });
+    central.settle(batch.frames);
+    expect(central.store.isIdle).toBe(true);
+    expect([...central.store.waitingLows()]).toEqual(LOW);
+    central.forget(0, [{ source: 1, offset: 3n }]);
+    expect(central.take(ALL)).toEqual({ frames: [], through: 0 });
+    expect(central.store.takeForgotten(9)).toEqual([stream]);
+    expect([...central.store.waitingLows()]).toEqual([...LOW, { source: 1, offset: 3n }]);
+    central.settleForgotten([stream]);
+    central.check();
+    expect([...central.store.waitingLows()]).toEqual([]);
+    expect(central.store.settledThrough).toBe(central.store.enqueued);
+  });
+
+  test('keeps the frame that is being written until that has ended, whichever way', () => {
+    for (const end of ['settle', 'putBack'] as const) {
+      const central = bench();
+      const written = central.add(0, 1, LOW);
+      const { frames } = central.take(ALL);
+      const stream = central.giveUp(0);
+      expect(central.released).toEqual([]);
+      central[end](frames);
+      central.check();
+      expect(central.released).toEqual(end === 'settle' ? [] : [written]);
+      expect([...central.store.waitingLows()]).toEqual(end === 'settle' ? [] : LOW);
+      central.forget(0);
+      expect(central.released).toEqual([written]);
+      expect(central.store.takeForgotten(9)).toEqual([stream]);
+    }
   });
 });
 

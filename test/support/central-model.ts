@@ -24,8 +24,10 @@ export class CentralBench {
   /** Frames are taken out of order until nothing is refused any more. */
   #isInOrder = true;
   readonly #refused = new Set<IndexedStream>();
-  /** Places in the queue whose streams are forgotten, with lows that stay until all before them are taken. */
-  #ghosts: { stream: IndexedStream; number: number }[] = [];
+  /** Streams that are to be forgotten, until they are forgotten. */
+  readonly #givenUp = new Set<IndexedStream>();
+  /** Places in the queue that were left while ones before them stay, whose lows stay as long. */
+  #ghosts: { lows: ReadonlyMap<number, bigint>; number: number }[] = [];
   #enqueued = 0;
   readonly #options: { shards: number; perStream: number; isDurable: boolean };
   /** Places before the last batch was taken. */
@@ -47,6 +49,11 @@ export class CentralBench {
     const before = this.released.length;
     const frame = this.#frame(stream, bytes, lows);
     this.store.add(frame);
+    if (this.#givenUp.has(stream)) {
+      expect(this.released.slice(before)).toEqual([frame]);
+      this.#pin(stream, lows);
+      return frame;
+    }
     if (this.#options.isDurable) this.#noteWaiting(frame, waiting);
     else if (newest !== undefined) this.evictable.push(newest);
     this.#noteReleases(before, (each) => each.stream === stream);
@@ -69,7 +76,10 @@ export class CentralBench {
     expect(batch.through).toBe(left[0] === undefined ? this.#enqueued : left[0].number - 1);
     this.queue = left;
     for (const { stream } of batch.frames) {
-      this.#writingLows.set(stream, this.#lows.get(stream) ?? new Map());
+      const lows = this.#lows.get(stream) ?? new Map<number, bigint>();
+      this.#writingLows.set(stream, lows);
+      // Only a stream that is given up is passed over while frames are taken in order.
+      if (this.#isInOrder) this.#ghosts.push({ lows, number: this.#numbers.get(stream) as number });
       this.#lows.delete(stream);
       this.#refused.delete(stream);
     }
@@ -102,20 +112,22 @@ export class CentralBench {
     return takeable.toSorted((a, b) => a.bytes - b.bytes).slice(0, 1);
   }
 
-  /** Those before a stream that is to be forgotten. */
+  /** Those before a stream that is forgotten, but for the ones that are given up. */
   #takeable(): StoredFrame[] {
     const forgotten = this.queue.findIndex(({ stream }) => stream.isForgotten);
     const before = forgotten < 0 ? this.queue : this.queue.slice(0, forgotten);
-    return before.map(({ stream: { waiting } }) => {
-      if (waiting === undefined) throw new Error('what is in the queue waits');
-      return waiting;
+    return before.flatMap(({ stream }) => {
+      if (this.#givenUp.has(stream)) return [];
+      if (stream.waiting === undefined) throw new Error('what is in the queue waits');
+      return [stream.waiting];
     });
   }
 
   /** The durable store has refused what was taken last. */
   putBack(frames: readonly StoredFrame[]): void {
     const newer = frames.filter(({ stream }) => stream.waiting !== undefined);
-    const gone = frames.filter(({ stream }) => stream.isForgotten);
+    const isOver = (stream: IndexedStream): boolean => stream.isForgotten || this.#givenUp.has(stream);
+    const gone = frames.filter(({ stream }) => isOver(stream));
     const before = this.released.length;
     this.store.putBack(frames);
     this.#isInOrder = false;
@@ -131,33 +143,54 @@ export class CentralBench {
         stream,
         [...lows].map(([source, offset]) => ({ source, offset })),
       );
-      if (!stream.isForgotten) this.#refused.add(stream);
+      if (!isOver(stream)) this.#refused.add(stream);
     }
-    expect(gone.filter((frame) => !this.released.includes(frame))).toEqual([]);
-    this.evictable.push(...newer, ...gone);
-    this.#noteReleases(before, (each) => streams.has(each.stream));
+    expect(this.released.slice(before)).toEqual(expect.arrayContaining(gone));
+    this.evictable.push(...newer);
+    this.#noteReleases(before, (each) => streams.has(each.stream), gone);
   }
 
-  forget(index: number, lows: readonly SourceLow[] = []): IndexedStream {
+  /** The stream is to be forgotten; its shard goes on with it until `forget`. */
+  giveUp(index: number): IndexedStream {
     const stream = this.streams[index] as IndexedStream;
-    const { frames, waiting, writing } = stream;
-    const gone = frames.filter((frame) => frame !== writing);
+    const { waiting } = stream;
     const before = this.released.length;
-    this.store.forget(stream, lows);
-    expect(this.released.slice(before)).toEqual(gone);
-    this.evictable = this.evictable.filter((frame) => !gone.includes(frame));
-    this.streams[index] = new IndexedStream(stream.name, stream.shard);
-    this.#forgotten.push(stream);
-    if (!this.#options.isDurable) return stream;
-    if (waiting === undefined) this.queue.push({ stream, number: ++this.#enqueued });
-    this.#noteLows(stream, lows);
+    this.store.giveUp(stream);
+    expect(this.released.slice(before)).toEqual(waiting === undefined ? [] : [waiting]);
+    this.#givenUp.add(stream);
     this.#refused.delete(stream);
     return stream;
   }
 
+  forget(index: number, lows: readonly SourceLow[] = []): IndexedStream {
+    const stream = this.streams[index] as IndexedStream;
+    const { frames, writing } = stream;
+    const gone = frames.filter((frame) => frame !== writing);
+    const before = this.released.length;
+    this.store.forget(stream, lows);
+    expect(new Set(this.released.slice(before))).toEqual(new Set(gone));
+    this.evictable = this.evictable.filter((frame) => !gone.includes(frame));
+    this.streams[index] = new IndexedStream(stream.name, stream.shard);
+    this.#forgotten.push(stream);
+    this.#givenUp.delete(stream);
+    if (!this.#options.isDurable) return stream;
+    this.#pin(stream, lows);
+    this.#refused.delete(stream);
+    return stream;
+  }
+
+  #pin(stream: IndexedStream, lows: readonly SourceLow[]): void {
+    if (!this.queue.some((queued) => queued.stream === stream))
+      this.queue.push({ stream, number: ++this.#enqueued });
+    this.#noteLows(stream, lows);
+  }
+
   settleForgotten(streams: readonly IndexedStream[]): void {
     this.store.settleForgotten(streams);
-    if (this.#isInOrder) this.#ghosts.push(...this.queue.filter(({ stream }) => streams.includes(stream)));
+    for (const { stream, number } of this.queue) {
+      if (this.#isInOrder && streams.includes(stream))
+        this.#ghosts.push({ lows: this.#lows.get(stream) ?? new Map(), number });
+    }
     this.queue = this.queue.filter(({ stream }) => !streams.includes(stream));
     this.#layGhosts();
     this.#restoreOrder();
@@ -208,12 +241,13 @@ export class CentralBench {
     expect(this.store.frameCount).toBe(indexed.length);
     expect(this.store.frameBytes).toBe(indexed.reduce((sum, { bytes }) => sum + bytes, 0));
     expect(this.store.enqueued).toBe(this.#enqueued);
-    expect(this.store.isIdle).toBe(this.queue.length === 0);
-    expect(this.store.waitingFrames).toBe(this.queue.length);
+    const queued = this.queue.filter(({ stream }) => !this.#givenUp.has(stream));
+    expect(this.store.isIdle).toBe(queued.length === 0);
+    expect(this.store.waitingFrames).toBe(queued.length);
     const waiting = this.queue.map(({ stream }) => stream.waiting?.bytes ?? 0);
     expect(this.store.waitingBytes).toBe(waiting.reduce((sum, bytes) => sum + bytes, 0));
     for (const stream of streams) this.#checkStream(stream);
-    expect(this.store.isForgottenNext).toBe(this.queue[0]?.stream.isForgotten === true);
+    expect(this.store.isForgottenNext).toBe(queued[0]?.stream.isForgotten === true);
     for (let shard = 0; shard < this.#options.shards; shard++) {
       const peers = streams.filter((stream) => stream.shard === shard);
       const isUnsettled = peers.some(
@@ -222,9 +256,11 @@ export class CentralBench {
       expect(this.store.hasUnsettled(shard)).toBe(isUnsettled);
     }
     const lows = new Map<number, bigint>();
-    for (const { stream } of [...this.queue, ...this.#ghosts]) {
-      for (const [source, offset] of this.#lows.get(stream) ?? []) lower(lows, source, offset);
-    }
+    const held = [
+      ...this.queue.map(({ stream }) => this.#lows.get(stream) ?? []),
+      ...this.#ghosts.map((ghost) => ghost.lows),
+    ];
+    for (const [source, offset] of held.flatMap((each) => [...each])) lower(lows, source, offset);
     const found = new Map<number, bigint>();
     for (const { source, offset } of this.store.waitingLows()) lower(found, source, offset);
     expect(found).toEqual(lows);
@@ -244,7 +280,7 @@ export class CentralBench {
       expect(this.evictable.includes(frame)).toBe(mayLeave);
     }
     const isIn = this.queue.some((queued) => queued.stream === stream);
-    if (stream.isForgotten) expect(waiting).toBeUndefined();
+    if (stream.isForgotten || this.#givenUp.has(stream)) expect(waiting).toBeUndefined();
     else expect(isIn).toBe(waiting !== undefined);
   }
 
@@ -269,9 +305,14 @@ export class CentralBench {
   }
 
   /** What retention released was over the limit, could leave, and was the oldest of its stream to. */
-  #noteReleases(before: number, isTouched: (frame: StoredFrame) => boolean): void {
+  #noteReleases(
+    before: number,
+    isTouched: (frame: StoredFrame) => boolean,
+    gone: readonly StoredFrame[] = [],
+  ): void {
     for (const frame of this.released.slice(before)) {
       expect(isTouched(frame)).toBe(true);
+      if (gone.includes(frame)) continue;
       const older = this.evictable.filter(
         ({ stream, sequence }) => stream === frame.stream && sequence < frame.sequence,
       );
