@@ -145,6 +145,7 @@ export class World {
   readonly #store: CheckpointStore;
   #deferred: (() => void)[] = [];
   #request = 0;
+  #isSettling = false;
   #frontiers: ReadonlyMap<string, bigint>;
   /** What the sources have from their frontiers on, and has not been pushed in this life. */
   readonly #backlog: Logged[];
@@ -225,6 +226,7 @@ export class World {
         },
         onStored: (frame) => this.#central.add(frame),
         onCovered: (stream, seen) => {
+          if (stream.isGivenUp) return;
           const pending = stream.waiting ?? stream.writing;
           if (pending === undefined) this.#durability.settle(stream, seen);
           else pending.seen = Math.max(pending.seen, seen);
@@ -315,6 +317,7 @@ export class World {
 
   /** Lets all be processed, checkpointed and durable, and compares it with the model. */
   async settle(): Promise<void> {
+    this.#isSettling = true;
     this.#fuse.left = Number.POSITIVE_INFINITY;
     for (let shard = 0; shard < SHARDS; shard++) await this.#restart(shard);
     while (this.#backlog.length > 0) {
@@ -539,6 +542,7 @@ export class World {
     this.#router.detach(stream);
     this.#restored.delete(stream.name);
     this.#quarantine.onDetached(stream);
+    this.#central.giveUp(stream);
     this.#ingest.requestForget(stream, () => new Error('refused')).catch(() => undefined);
   }
 
@@ -578,6 +582,10 @@ export class World {
     const central = this.#central;
     if (central.hasForgotten && (central.isForgottenNext || this.#random.chance(0.5))) {
       const streams = central.takeForgotten(64);
+      if (!this.#isSettling && this.#random.chance(0.1)) {
+        central.putBackForgotten(streams);
+        return;
+      }
       for (const stream of streams) {
         this.#durable.delete(stream as RoutedStream);
         this.#poison = this.#poison.filter((event) => event.stream !== stream);
@@ -589,6 +597,11 @@ export class World {
       return;
     }
     const { frames } = central.takeBatch({ frames: this.#random.between(1, 20), bytes: 2 ** 30 });
+    // It is full for a while; what it refuses waits again.
+    if (!this.#isSettling && this.#random.chance(0.1)) {
+      central.putBack(frames);
+      return;
+    }
     const frontiers = computeFrontiers(this.#router.sources(), central.waitingLows());
     this.#frontiers = frontiers;
     for (const { stream, address, bytes } of frames) {
