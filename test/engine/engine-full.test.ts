@@ -105,6 +105,80 @@ describe('a commit that is refused for want of room', () => {
   });
 });
 
+describe('memory that is full of what the store refuses', () => {
+  const SLOT_BYTES = 40_000;
+  const NAMES = Array.from({ length: 12 }, (_, n) => `${SLOT_BYTES}-${n}`);
+  const [KEPT, ...OVER] = NAMES as [string, ...string[]];
+
+  /** Nothing but the first event is durable, and the shard is in a checkpoint for which there is no room. */
+  async function stuck(store: LatchedStore): Promise<{ engine: CheckpointEngine; accepted: number }> {
+    const engine = await openEngine({
+      store,
+      operators: OPERATORS.sized,
+      shards: 1,
+      checkpoint: { everyEvents: 1 },
+      memory: { bytes: 2 ** 20, ringBytes: 2 ** 12 },
+      storeFullTimeoutMs: SOON_MS,
+    });
+    await engine.push({ stream: KEPT, payload: '0', source: 'src', offset: 0 }, { until: 'durable' });
+    store.refusal = FULL;
+    store.canForget = true;
+    store.isHoldingForgets = true;
+    for (let accepted = 1; ; accepted++) {
+      const stream = NAMES[accepted % NAMES.length] as string;
+      const push = engine.push({ stream, payload: '1', source: 'src', offset: accepted });
+      const error = await push.then(
+        () => undefined,
+        (cause: unknown) => cause,
+      );
+      if (error === undefined) continue;
+      expect(error).toMatchObject({ code: 'ERR_TIDEMARK_STORE_FULL', accepted: 0 });
+      return { engine, accepted };
+    }
+  }
+
+  /** As a caller does who is not told in time: it is forgotten all the same. */
+  function forget(engine: CheckpointEngine, stream: string): void {
+    engine.forget(stream).catch((error) => expect(error).toMatchObject({ code: 'ERR_TIDEMARK_STORE_FULL' }));
+  }
+
+  test('does not keep its shard from reading that streams are to be forgotten', async () => {
+    const store = new LatchedStore();
+    const { engine, accepted } = await stuck(store);
+    for (const stream of OVER) forget(engine, stream);
+    // The shard has read so far, though the store has taken nothing since.
+    const held = [await store.heldForget()];
+    while (held.length < store.forgets) held.push(await store.heldForget());
+    const crashed = store.shelf.copy();
+    // Pushed again under a name that is being forgotten: an event of a new stream.
+    const again = OVER[0] as string;
+    store.refusal = undefined;
+    store.isHoldingForgets = false;
+    await untilRoom(() => engine.push({ stream: again, payload: '2', source: 'src', offset: accepted }));
+    for (const { settle } of held) settle();
+    await untilRoom(() => engine.checkpoint());
+    expect([...store.shelf.streams.keys()].sort()).toEqual([KEPT, again].sort());
+    expect((await engine.latest(again))?.eventCount).toBe(1n);
+    expect((await engine.latest(KEPT))?.eventCount).toBe(BigInt(Math.ceil(accepted / NAMES.length)));
+    expect(engine.position('src')).toBe(BigInt(accepted + 1));
+    await engine.close();
+    expect(store.shelf.frontiers.get('src')).toBe(BigInt(accepted + 1));
+    // What was given up for its memory was not skipped: a crash at the time has all of it read again.
+    const reopened = await openEngine({ store: new LatchedStore(crashed), operators: OPERATORS.sized });
+    expect(reopened.position('src')).toBe(1n);
+    expect([...reopened.streams()]).toEqual([KEPT]);
+  });
+
+  test('has what waits go through once there is room by other means', async () => {
+    const store = new LatchedStore();
+    const { engine, accepted } = await stuck(store);
+    store.refusal = undefined;
+    await untilRoom(() => engine.checkpoint());
+    expect(store.shelf.frontiers.get('src')).toBe(BigInt(accepted));
+    expect(store.shelf.streams.size).toBe(NAMES.length);
+  });
+});
+
 describe('closing while the store is full', () => {
   test('names what is not durable, releases everything, and what was durable is there', async () => {
     const store = new LatchedStore();

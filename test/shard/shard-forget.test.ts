@@ -1,6 +1,8 @@
 /** A stream that is over leaves its shard: what is told of it, what becomes free, and what does not happen any more. */
 import { describe, expect, test } from 'vitest';
 import { decodeFrame } from '../../src/codec/frame.ts';
+import { firstHandover } from '../../src/engine/handover.ts';
+import type { Operator } from '../../src/index.ts';
 import { WORD } from '../../src/memory/layout.ts';
 import { type HarnessOptions, ShardHarness, storedIn } from '../support/shard-harness.ts';
 import { counter, mixer } from '../support/shard-operators.ts';
@@ -102,5 +104,62 @@ describe('the heap', () => {
     harness.run();
     harness.forget('a');
     expect(harness.run()).toEqual([{ kind: 'forgotten', stream: 'a' }]);
+  });
+});
+
+describe('a stream that was to be forgotten when the thread before ended', () => {
+  /** Of its source 'x' two events were read, of which the one at 5 is in no checkpoint. */
+  function passingOver(options: Partial<HarnessOptions> = {}): ShardHarness {
+    return started({
+      policy: { everyEvents: 1 },
+      factory: () => [
+        {
+          ...counter(),
+          process: () => {
+            throw new Error('it is not brought back');
+          },
+        } as Operator,
+      ],
+      handover: (handover) => ({
+        ...handover,
+        streams: {
+          ...firstHandover([{ stream: { name: 'a' }, address: 0, bytes: 0 }], false).streams,
+          isPassedOver: Uint8Array.of(1),
+        },
+        sources: { names: ['x'], read: Float64Array.of(2), lows: [5n] },
+      }),
+      ...options,
+    });
+  }
+
+  test('holds back its sources with all of its events until it is forgotten, and takes no checkpoint', () => {
+    const harness = passingOver();
+    harness.push({ stream: 'a', source: 'x', offset: 7n, isDurable: true });
+    harness.push({ stream: 'a', source: 'y', offset: 8n });
+    harness.push({ stream: 'a', source: 'y', offset: 9n });
+    expect(harness.run().filter(({ kind }) => kind !== 'covered')).toMatchObject([
+      { kind: 'source', source: 'x', read: 3, openLow: 5n },
+      { kind: 'source', source: 'y', read: 2, openLow: 8n },
+    ]);
+    harness.requestStream('a');
+    harness.requestAll(1);
+    expect(harness.run().map(({ kind }) => kind)).toEqual(['covered', 'checkpointed']);
+    harness.forget('a');
+    expect(harness.run()).toMatchObject([
+      { kind: 'low', stream: 'a', source: 'x', offset: 5n },
+      { kind: 'low', stream: 'a', source: 'y', offset: 8n },
+      { kind: 'forgotten', stream: 'a' },
+      { kind: 'source', source: 'x', openLow: undefined },
+      { kind: 'source', source: 'y', openLow: undefined },
+    ]);
+  });
+
+  test('is followed by a new one of its name, from nothing', () => {
+    const harness = passingOver({ factory: () => [counter()] });
+    harness.push({ stream: 'a', source: 'x', offset: 7n });
+    harness.forget('a');
+    harness.push({ stream: 'a', source: 'x', offset: 8n });
+    const [frame] = storedIn(harness.run());
+    expect(decodeFrame(frame?.frame as Uint8Array)).toMatchObject({ eventCount: 1n });
   });
 });

@@ -97,6 +97,56 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'what a stream that is given up had waiting holds no frontier back',
+    edits: [
+      {
+        file: 'src/store/central-store.ts',
+        text: '    stream.forgottenLows = waiting.lows;',
+        with: '',
+      },
+    ],
+  },
+  {
+    name: 'what comes of a stream that is given up holds no frontier back',
+    edits: [
+      {
+        file: 'src/store/central-store.ts',
+        text: '      this.#pin(stream, frame.lows);',
+        with: '',
+      },
+    ],
+  },
+  {
+    name: 'what is refused of a stream that is given up holds no frontier back',
+    edits: [
+      {
+        file: 'src/store/central-store.ts',
+        text: '      stream.forgottenLows = leastLows(frame.lows, stream.forgottenLows);',
+        with: '',
+      },
+    ],
+  },
+  {
+    name: 'a stream that is given up is brought back without what was given up',
+    edits: [
+      {
+        file: 'src/engine/handover.ts',
+        text: '    if (stream.isGivenUp) {',
+        with: '    if (stream.isGivenUp && stream.isForgotten) {',
+      },
+    ],
+  },
+  {
+    name: 'what was read of a stream that is passed over holds no frontier back',
+    edits: [
+      {
+        file: 'src/shard/take-over.ts',
+        text: '      passOver(stream, sources, table);',
+        with: '      stream.isPassedOver = true;',
+      },
+    ],
+  },
+  {
     name: 'another thread takes over before the one before it is gone',
     edits: [
       {

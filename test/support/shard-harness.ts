@@ -105,6 +105,8 @@ export interface HarnessOptions {
   readonly allowUnclaimedState?: boolean;
   readonly poison?: PoisonPolicy;
   readonly restored?: readonly RestoredFrame[];
+  /** What the shard is handed, in place of just what is restored. */
+  readonly handover?: (handover: Handover) => Handover;
 }
 
 export class ShardHarness {
@@ -118,7 +120,7 @@ export class ShardHarness {
   readonly shard: Shard;
   /** Streams and sources as the main thread numbers them; of a stream that was forgotten until its number is used again. */
   readonly streams: string[];
-  readonly sources: string[] = [];
+  readonly sources: string[];
   /** Runs when the shard sleeps: here the main thread does something, or else the test fails. */
   onSleep: (ms: number, isIdle: () => boolean) => void = () => {
     throw new Error('the shard sleeps, and nothing would wake it');
@@ -140,8 +142,10 @@ export class ShardHarness {
     this.ring = new IngestWriter(this.memory, this.arena);
     this.#completions = new EntryConsumer(this.memory, completionRing(this.arena));
     this.#returns = new EntryProducer(this.memory, returnRing(this.arena));
-    const handover = placeFrames(this.memory, this.arena, options.restored ?? []);
+    const placed = placeFrames(this.memory, this.arena, options.restored ?? []);
+    const handover = options.handover?.(placed) ?? placed;
     this.streams = [...(handover.streams.names as string[])];
+    this.sources = [...(handover.sources.names as string[])];
     this.shard = new Shard(
       this.memory,
       {
