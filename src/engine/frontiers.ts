@@ -158,8 +158,9 @@ export class SourceProgress {
       const low = progress === undefined ? undefined : lowOf(progress);
       if (low !== undefined) least = lesser(least, low);
     }
-    if (least !== undefined) return least;
-    return greater(this.restored, this.greatestNext);
+    const reached = greater(this.restored, this.greatestNext);
+    // What is held out since an earlier life may lie ahead of all that has been read again.
+    return least === undefined || reached === undefined ? reached : lesser(reached, least);
   }
 
   #on(shard: number): ShardProgress {

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import { expect, test } from 'vitest';
 import { Durability } from '../../src/engine/durability.ts';
 import { Forgets } from '../../src/engine/forgets.ts';
+import type { Quarantine } from '../../src/engine/quarantine.ts';
 import { RoutedStream } from '../../src/engine/router.ts';
 import { StreamReports } from '../../src/engine/stream-reports.ts';
 import { CentralStore } from '../../src/store/central-store.ts';
@@ -16,6 +17,7 @@ test('events in a frame that was given up are settled by the forgetting, not by 
     central,
     durability,
     forgets: new Forgets(),
+    quarantine: { onForgotten: () => undefined } as unknown as Quarantine,
     hasStore: true,
   });
   const stream = new RoutedStream('a', 0, 0);

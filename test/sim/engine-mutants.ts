@@ -127,16 +127,6 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'a stream that is given up is brought back without what was given up',
-    edits: [
-      {
-        file: 'src/engine/handover.ts',
-        text: '    if (stream.isGivenUp) {',
-        with: '    if (stream.isGivenUp && stream.isForgotten) {',
-      },
-    ],
-  },
-  {
     name: 'what was read of a stream that is passed over holds no frontier back',
     edits: [
       {

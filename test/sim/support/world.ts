@@ -33,6 +33,7 @@ import { Shard } from '../../../src/shard/shard.ts';
 import type { Handover } from '../../../src/shard/task.ts';
 import { CentralStore } from '../../../src/store/central-store.ts';
 import type { CheckpointStore } from '../../../src/store/contract.ts';
+import type { StoredFrame } from '../../../src/store/stored-frame.ts';
 import { type Folded, folded, NOTHING_FOLDED, readFolded } from '../../support/folded.ts';
 import type { Random } from '../../support/random.ts';
 import { FakeClock } from '../../support/shard-harness.ts';
@@ -69,6 +70,13 @@ interface Accepted {
 interface Logged extends Accepted {
   readonly event: Event;
   readonly isPoison: boolean;
+}
+
+/** What the store is writing: frames, their bytes, and the frontiers that hold then. */
+interface Commit {
+  readonly frames: readonly StoredFrame[];
+  readonly copies: readonly Uint8Array[];
+  readonly frontiers: ReadonlyMap<string, bigint>;
 }
 
 /** What a life leaves to the next one. */
@@ -146,6 +154,7 @@ export class World {
   #deferred: (() => void)[] = [];
   #request = 0;
   #isSettling = false;
+  #underWay: Commit | undefined;
   #frontiers: ReadonlyMap<string, bigint>;
   /** What the sources have from their frontiers on, and has not been pushed in this life. */
   readonly #backlog: Logged[];
@@ -286,8 +295,9 @@ export class World {
     });
   }
 
-  /** The process is killed. */
+  /** The process is killed. A commit under way may have been done. */
   crash(): Past {
+    if (this.#underWay !== undefined && this.#random.chance(0.5)) this.#makeDurable(this.#underWay);
     const durable = [...this.#durable].map(([stream, { bytes, count }]) => {
       const events = (this.#events.get(stream) ?? []).slice(0, count);
       return [stream.name, { bytes, events }] as const;
@@ -330,7 +340,7 @@ export class World {
     this.#expectFewUncovered();
     this.#requestCheckpoint();
     while (this.#handles.some(({ checkpointsDone }) => checkpointsDone !== this.#request)) await this.#turn();
-    while (!this.#central.isIdle) this.#commit();
+    while (!this.#central.isIdle || this.#underWay !== undefined) this.#commit();
     for (const stream of this.#router.streams()) this.#compare(stream);
   }
 
@@ -578,40 +588,54 @@ export class World {
       events.splice(this.#firstHeld(stream, events), 1);
   }
 
+  /** Ends the commit that is under way, or begins one, or has the store forget streams. Now and then it is full. */
   #commit(): void {
     const central = this.#central;
+    const isRefused = !this.#isSettling && this.#random.chance(0.15);
+    const commit = this.#underWay;
+    if (commit !== undefined) {
+      this.#underWay = undefined;
+      if (isRefused) central.putBack(commit.frames);
+      else this.#onCommitted(commit);
+      return;
+    }
     if (central.hasForgotten && (central.isForgottenNext || this.#random.chance(0.5))) {
       const streams = central.takeForgotten(64);
-      if (!this.#isSettling && this.#random.chance(0.1)) {
-        central.putBackForgotten(streams);
-        return;
-      }
-      for (const stream of streams) {
-        this.#durable.delete(stream as RoutedStream);
-        this.#poison = this.#poison.filter((event) => event.stream !== stream);
-        this.#quarantine.onForgotten(stream as RoutedStream);
-        this.#durability.settleAll(stream as RoutedStream);
-        this.#events.delete(stream as RoutedStream);
-      }
-      central.settleForgotten(streams);
+      if (isRefused) central.putBackForgotten(streams);
+      else this.#onForgotten(streams as RoutedStream[]);
       return;
     }
     const { frames } = central.takeBatch({ frames: this.#random.between(1, 20), bytes: 2 ** 30 });
-    // It is full for a while; what it refuses waits again.
-    if (!this.#isSettling && this.#random.chance(0.1)) {
-      central.putBack(frames);
-      return;
-    }
     const frontiers = computeFrontiers(this.#router.sources(), central.waitingLows());
-    this.#frontiers = frontiers;
-    for (const { stream, address, bytes } of frames) {
-      const copy = this.#memory.u8.slice(address, address + bytes);
-      const count = Number(viewFrame(copy).eventCount);
-      this.#durable.set(stream as RoutedStream, { bytes: copy, count });
+    const copies = frames.map(({ address, bytes }) => this.#memory.u8.slice(address, address + bytes));
+    this.#underWay = { frames, copies, frontiers };
+    if (this.#isSettling || this.#random.chance(0.5)) this.#commit();
+  }
+
+  #onForgotten(streams: readonly RoutedStream[]): void {
+    for (const stream of streams) {
+      this.#durable.delete(stream);
+      this.#poison = this.#poison.filter((event) => event.stream !== stream);
+      this.#quarantine.onForgotten(stream);
+      this.#durability.settleAll(stream);
+      this.#events.delete(stream);
     }
-    central.settle(frames);
-    this.#expectCovered(frontiers);
-    for (const { stream, seen } of frames) this.#durability.settle(stream as RoutedStream, seen);
+    this.#central.settleForgotten(streams);
+  }
+
+  #onCommitted(commit: Commit): void {
+    this.#makeDurable(commit);
+    this.#central.settle(commit.frames);
+    this.#expectCovered(commit.frontiers);
+    for (const { stream, seen } of commit.frames) this.#durability.settle(stream as RoutedStream, seen);
+  }
+
+  #makeDurable({ frames, copies, frontiers }: Commit): void {
+    this.#frontiers = frontiers;
+    for (const [at, { stream }] of frames.entries()) {
+      const bytes = copies[at] as Uint8Array;
+      this.#durable.set(stream as RoutedStream, { bytes, count: Number(viewFrame(bytes).eventCount) });
+    }
   }
 
   /** Every event before the frontier of its source is in a durable checkpoint. */
