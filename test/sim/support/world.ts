@@ -64,10 +64,12 @@ interface Accepted {
   readonly number: number;
   readonly source: string | undefined;
   readonly offset: number;
+  /** When it was accepted in its life, by how many were before. */
+  readonly ordinal: number;
 }
 
 /** An event that was pushed, as its source has it. */
-interface Logged extends Accepted {
+interface Logged extends Omit<Accepted, 'ordinal'> {
   readonly event: Event;
   readonly isPoison: boolean;
 }
@@ -77,6 +79,8 @@ interface Commit {
   readonly frames: readonly StoredFrame[];
   readonly copies: readonly Uint8Array[];
   readonly frontiers: ReadonlyMap<string, bigint>;
+  /** Events that were accepted before: later ones of the same record may lie before a frontier, as README says. */
+  readonly accepted: number;
 }
 
 /** What a life leaves to the next one. */
@@ -155,6 +159,7 @@ export class World {
   #request = 0;
   #isSettling = false;
   #underWay: Commit | undefined;
+  #acceptedCount = 0;
   #frontiers: ReadonlyMap<string, bigint>;
   /** What the sources have from their frontiers on, and has not been pushed in this life. */
   readonly #backlog: Logged[];
@@ -205,7 +210,10 @@ export class World {
       const stream = this.#router.stream(name) as RoutedStream;
       const view = viewFrame(bytes);
       this.#durable.set(stream, { bytes, count: events.length });
-      this.#events.set(stream, [...events]);
+      this.#events.set(
+        stream,
+        events.map((event) => ({ ...event, ordinal: -1 })),
+      );
       const { sequence } = view;
       this.#restored.set(name, { sequence, count: events.length, offsets: new Map(view.sources()) });
     }
@@ -524,7 +532,7 @@ export class World {
 
   #accepted({ number, source, offset, event, isPoison }: Logged): void {
     const stream = this.#router.stream(event.stream) as RoutedStream;
-    const accepted = { number, source, offset };
+    const accepted = { number, source, offset, ordinal: this.#acceptedCount++ };
     if (isPoison && this.#past.onPoison === 'skip') {
       this.#poison.push({ ...accepted, stream });
       return;
@@ -608,7 +616,7 @@ export class World {
     const { frames } = central.takeBatch({ frames: this.#random.between(1, 20), bytes: 2 ** 30 });
     const frontiers = computeFrontiers(this.#router.sources(), central.waitingLows());
     const copies = frames.map(({ address, bytes }) => this.#memory.u8.slice(address, address + bytes));
-    this.#underWay = { frames, copies, frontiers };
+    this.#underWay = { frames, copies, frontiers, accepted: this.#acceptedCount };
     if (this.#isSettling || this.#random.chance(0.5)) this.#commit();
   }
 
@@ -626,7 +634,7 @@ export class World {
   #onCommitted(commit: Commit): void {
     this.#makeDurable(commit);
     this.#central.settle(commit.frames);
-    this.#expectCovered(commit.frontiers);
+    this.#expectCovered(commit);
     for (const { stream, seen } of commit.frames) this.#durability.settle(stream as RoutedStream, seen);
   }
 
@@ -639,17 +647,19 @@ export class World {
   }
 
   /** Every event before the frontier of its source is in a durable checkpoint. */
-  #expectCovered(frontiers: ReadonlyMap<string, bigint>): void {
+  #expectCovered({ accepted, frontiers }: Commit): void {
     for (const [stream, events] of this.#events) {
-      for (const { source, offset } of events.slice(this.#durable.get(stream)?.count ?? 0)) {
-        if (source === undefined || BigInt(offset) >= (frontiers.get(source) ?? 0n)) continue;
+      for (const { source, offset, ordinal } of events.slice(this.#durable.get(stream)?.count ?? 0)) {
+        if (ordinal >= accepted || source === undefined || BigInt(offset) >= (frontiers.get(source) ?? 0n))
+          continue;
         throw new Error(
           `the frontier of '${source}' is ${frontiers.get(source)}, but offset ${offset} of '${stream.name}' is not durable`,
         );
       }
     }
-    for (const { number, source, offset } of this.#poison) {
-      if (source === undefined || BigInt(offset) >= (frontiers.get(source) ?? 0n)) continue;
+    for (const { number, source, offset, ordinal } of this.#poison) {
+      if (ordinal >= accepted || source === undefined || BigInt(offset) >= (frontiers.get(source) ?? 0n))
+        continue;
       throw new Error(
         `the frontier of '${source}' is ${frontiers.get(source)}, but event ${number} was not delivered`,
       );
