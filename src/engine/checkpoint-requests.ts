@@ -2,7 +2,6 @@
  * Requests to checkpoint every stream. They are numbered; a shard answers with the newest number that it
  * has seen, which answers all before it. A request is done when every shard has answered.
  */
-import { systemClock } from '../clock.ts';
 import type { ShardHandle } from './shard-handle.ts';
 
 interface Waiter {
@@ -21,13 +20,13 @@ export class CheckpointRequests {
     this.#shards = shards;
   }
 
-  /** Resolves when every stream's events pushed before are in stored frames. */
-  request(): Promise<void> {
+  /** Resolves when every stream's events pushed before are in stored frames. Its caller has waited since `since`. */
+  request(since: number): Promise<void> {
     this.#request = (this.#request + 1) | 0;
     const request = this.#request;
     for (const shard of this.#shards) shard.requestCheckpoint(request);
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ request, since: systemClock.now(), resolve, reject });
+      this.#waiters.push({ request, since, resolve, reject });
     });
   }
 

@@ -129,13 +129,16 @@ export class CommitPipeline {
     if (!this.#isBusy && !this.#isStopped && !this.#ports.central.isIdle) this.#begin();
   }
 
-  /** Resolves once the frontiers that hold now are durable, or no commit will begin any more. */
-  commitFrontiers(): Promise<void> {
+  /**
+   * Resolves once the frontiers that hold now are durable, or no commit will begin any more. Its caller has waited since
+   * `since`.
+   */
+  commitFrontiers(since: number = this.#ports.clock.now()): Promise<void> {
     if (this.#isStopped || !this.#hasNewFrontiers()) return Promise.resolve();
     return new Promise((resolve, reject) => {
       // A commit under way carries the frontiers of when it began.
       const commit = this.#begun + 1;
-      this.#waiters.push({ commit, since: this.#ports.clock.now(), resolve, reject });
+      this.#waiters.push({ commit, since, resolve, reject });
       if (!this.#isBusy && this.#pause === undefined) this.#begin();
     });
   }

@@ -38,7 +38,7 @@ export class Durability {
    * Resolves once the first `pushed` events of the stream in this life are durable. `since` when it has been waited for
    * counts: for ever, if that is Infinity.
    */
-  untilSettled(stream: RoutedStream, pushed: number, since = this.#clock.now()): Promise<void> {
+  untilSettled(stream: RoutedStream, pushed: number, since: number = this.#clock.now()): Promise<void> {
     if (stream.settled >= pushed) return Promise.resolve();
     return new Promise((resolve, reject) => {
       stream.waiters ??= [];
@@ -73,10 +73,10 @@ export class Durability {
   }
 
   /** Resolves once everything up to place `through` of the commit queue is durable. */
-  untilThrough(through: number): Promise<void> {
+  untilThrough(through: number, since: number = this.#clock.now()): Promise<void> {
     if (this.#settledThrough >= through) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      this.#barriers.push({ through, since: this.#clock.now(), resolve, reject });
+      this.#barriers.push({ through, since, resolve, reject });
     });
   }
 

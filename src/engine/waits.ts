@@ -1,8 +1,10 @@
 /**
  * What callers of the engine wait for: that events are accepted or durable, that checkpoints are taken, that streams are
  * forgotten. All of it settles: when it has happened, when the engine fails, or when the store has been full for too
- * long. Main thread only.
+ * long. What takes several steps is one wait: each step counts from when the call began, or a full store could keep
+ * a caller waiting once for each of them. Main thread only.
  */
+import { type Clock, systemClock } from '../clock.ts';
 import { TidemarkError } from '../error.ts';
 import type { CentralStore } from '../store/central-store.ts';
 import type { CheckpointRequests } from './checkpoint-requests.ts';
@@ -24,23 +26,27 @@ export interface WaitsPorts {
   readonly forgets: Forgets;
   readonly central: CentralStore;
   readonly commits: CommitPipeline | undefined;
+  readonly clock?: Clock;
 }
 
 export class Waits {
   readonly #ports: WaitsPorts;
+  readonly #clock: Clock;
 
   constructor(ports: WaitsPorts) {
     this.#ports = ports;
+    this.#clock = ports.clock ?? systemClock;
   }
 
   async untilAccepted(batch: CheckedBatch, isDurable: boolean): Promise<void> {
     const { ingest, state } = this.#ports;
     const marks: Marks | undefined = isDurable ? new Map() : undefined;
     const count = batch.events.length;
+    const since = this.#clock.now();
     await ingest.accept(batch, marks, (accepted) => state.rejection(accepted));
     if (marks === undefined) return;
     try {
-      await this.#untilSettled(marks);
+      await this.#untilSettled(marks, since);
     } catch (error) {
       if (error instanceof TidemarkError) error.accepted = count;
       throw error;
@@ -49,34 +55,36 @@ export class Waits {
 
   async untilCheckpointed(stream: RoutedStream): Promise<void> {
     const { commits, durability, ingest, state } = this.#ports;
+    const since = this.#clock.now();
     if (stream.aside === undefined) {
       const marks: Marks = new Map();
       await ingest.requestCheckpoint(stream, marks, () => state.rejection());
       try {
-        await this.#untilSettled(marks);
+        await this.#untilSettled(marks, since);
       } catch (error) {
         // Then what it was before that is to be durable.
         if ((error as TidemarkError).code !== 'ERR_TIDEMARK_QUARANTINED') throw error;
       }
     }
-    if (stream.aside !== undefined) await durability.untilSettled(stream, stream.aside.seen);
-    await commits?.commitFrontiers();
+    if (stream.aside !== undefined) await durability.untilSettled(stream, stream.aside.seen, since);
+    await commits?.commitFrontiers(since);
     state.requireAlive();
   }
 
   async untilAllCheckpointed(): Promise<void> {
     const { central, commits, durability, ingest, requests, state } = this.#ports;
+    const since = this.#clock.now();
     // Behind whatever still waits for room.
     await ingest.accept({ events: [], streams: [] }, undefined, () => state.rejection());
     // What fails between these steps has rejected who waited then; nobody would reject who waits later.
     state.requireAlive();
-    await requests.request();
+    await requests.request(since);
     state.requireAlive();
     if (commits === undefined) return;
-    const settled = durability.untilThrough(central.enqueued);
+    const settled = durability.untilThrough(central.enqueued, since);
     commits.kick();
     await settled;
-    await commits.commitFrontiers();
+    await commits.commitFrontiers(since);
     state.requireAlive();
   }
 
@@ -99,6 +107,7 @@ export class Waits {
   ): Promise<void> {
     const { commits, durability, ingest, state } = this.#ports;
     const marks: Marks = new Map();
+    const since = this.#clock.now();
     await ingest.requestResume(stream, take, marks, () => state.rejection());
     const pushed = marks.get(stream) as number;
     // Not limited in time, and rejected only when nothing counts any more, or the stream is set aside anew, with other pins.
@@ -107,9 +116,9 @@ export class Waits {
         ? Promise.resolve()
         : durability.untilSettled(stream, pushed, Number.POSITIVE_INFINITY);
     released.then(onDurable, onDurable);
-    await this.#untilSettled(marks);
+    await this.#untilSettled(marks, since);
     await released;
-    await commits?.commitFrontiers();
+    await commits?.commitFrontiers(since);
     state.requireAlive();
   }
 
@@ -133,13 +142,13 @@ export class Waits {
     commits?.failLate(reason, before);
   }
 
-  async #untilSettled(marks: Marks): Promise<void> {
+  async #untilSettled(marks: Marks, since: number): Promise<void> {
     const { commits, durability, state } = this.#ports;
     state.requireAlive();
     const settled = [...marks].map(([stream, pushed]) => {
       const { aside } = stream;
       if (aside !== undefined && pushed > aside.seen) return Promise.reject(quarantined(stream.name, aside));
-      return durability.untilSettled(stream, pushed);
+      return durability.untilSettled(stream, pushed, since);
     });
     commits?.kick();
     await Promise.all(settled);
