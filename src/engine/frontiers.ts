@@ -88,6 +88,12 @@ export class SourceProgress {
     if (this.#acceptedOffset === undefined) this.firstOffset = undefined;
   }
 
+  /** No event of it was ever accepted, or waits to be, none is held out, and no shard has its definition. */
+  get isUnused(): boolean {
+    const isKnown = this.restored !== undefined || this.greatestNext !== undefined || this.#waiting > 0;
+    return !isKnown && this.#holds.size === 0 && !this.isDefinedOn.includes(true);
+  }
+
   onPush(shard: number, offset: U64, nextOffset: U64): void {
     this.#onAccepted(offset, nextOffset);
     const progress = this.#on(shard);

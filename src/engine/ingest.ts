@@ -169,6 +169,8 @@ export class Ingest {
       isBound(push) || (push.events.length === 0 && push.since > before);
     this.#queue = waiting.filter(isKept);
     this.#first = 0;
+    // It may leave with the pushes.
+    this.#source = undefined;
     const named = new Set(this.#queue.flatMap(({ request }) => request?.stream ?? []));
     for (const push of waiting) {
       if (isKept(push)) continue;

@@ -77,4 +77,5 @@ export function withdraw(
     if (!named.has(stream)) router.removeUnused(stream);
     if (source !== undefined && offset !== undefined) router.source(source)?.onWithdrawn(offset);
   }
+  router.removeUnusedSources();
 }

@@ -156,6 +156,17 @@ export class Router {
     return source;
   }
 
+  /**
+   * Takes sources away again that only rejected pushes have named. Whatever waited behind those was rejected, too, so
+   * they are the last ones, and the numbers that are left have no gaps.
+   */
+  removeUnusedSources(): void {
+    for (let last = this.#sourceByIndex.at(-1); last?.isUnused === true; last = this.#sourceByIndex.at(-1)) {
+      this.#sourceByIndex.pop();
+      this.#sources.delete(last.name);
+    }
+  }
+
   sources(): IterableIterator<SourceProgress> {
     return this.#sources.values();
   }

@@ -95,6 +95,43 @@ test('of a source that had no event they leave none', async () => {
   expect([file(bench).firstOffset, file(bench).lastOffset]).toEqual([undefined, undefined]);
 });
 
+test('sources that only they have named make room for others, and their numbers are given again', async () => {
+  const bench = blocked();
+  // Not even the definitions of their names fit.
+  const [x, y, z] = ['x', 'y', 'z'].map((name) => name.padEnd(400, '.')) as [string, string, string];
+  const named = (name: string, offset: number): Event => ({ ...at(A, offset), source: name });
+  const { sourceCount } = bench.router;
+  const rejected = [bench.push([named(x, 5), named(y, 5)]), bench.push([named(z, 1)])];
+  expect(bench.router.sourceCount).toBe(sourceCount + 3);
+  bench.ingest.failLate(reason, 0);
+  expect(await outcomes(rejected)).toEqual([0, 0]);
+  expect(bench.router.sourceCount).toBe(sourceCount);
+  const accepted = bench.push([named(z, 3), named(x, 4)]);
+  expect(bench.router.source(z)?.firstOffset).toBe(3);
+  const [records] = bench.drain();
+  await accepted;
+  expect(records?.slice(-4)).toMatchObject([
+    { kind: 'source', index: sourceCount, name: z },
+    { kind: 'event', source: z, offset: 3n },
+    { kind: 'source', index: sourceCount + 1, name: x },
+    { kind: 'event', source: x, offset: 4n },
+  ]);
+});
+
+test('a source that a store had stays, and so does one that a shard has heard of', async () => {
+  const bench = blocked();
+  bench.router.addSource('restored', 7n);
+  const waiting = bench.push([
+    { ...at(B, 5), source: 'heard' },
+    { ...at(A, 6), source: 'heard' },
+    { ...at(A, 8), source: 'restored' },
+  ]);
+  bench.ingest.failLate(reason, 0);
+  expect(await outcomes([waiting])).toEqual([1]);
+  expect(bench.router.source('restored')).toBeDefined();
+  expect(bench.router.source('heard')?.position).toBe(6n);
+});
+
 test('of streams that had no event they leave none, but of those that a request still names', async () => {
   const bench = blocked();
   const { streamCount } = bench.router;
