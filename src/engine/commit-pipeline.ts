@@ -77,7 +77,10 @@ export class CommitPipeline {
   #isStopped = false;
   #frontierTimer: NodeJS.Timeout | undefined;
   #pauseTimer: NodeJS.Timeout | undefined;
-  /** The pause is one for want of room: until it ends, only streams are forgotten, or nothing happens at all. */
+  /**
+   * The pause is one for want of room: until it ends, only streams are forgotten, and frames tried that are smaller than
+   * any that was refused, or nothing happens at all.
+   */
   #pause: 'commits' | 'all' | undefined;
   readonly #room: RoomSearch;
   /** Commits begun, and when the last one was. */
@@ -102,7 +105,9 @@ export class CommitPipeline {
   kick(): void {
     if (this.#isBusy || this.#isStopped) return;
     if (this.#pause !== undefined) {
-      if (this.#pause === 'commits' && this.#ports.central.hasForgotten) this.#begin();
+      const { hasForgotten, smallestNewBytes } = this.#ports.central;
+      const mayFit = hasForgotten || smallestNewBytes < this.#room.refusedBytes;
+      if (this.#pause === 'commits' && mayFit) this.#begin();
       return;
     }
     if (this.#ports.central.isIdle) {
@@ -260,7 +265,7 @@ export class CommitPipeline {
     this.#clearTimers();
     this.#pause = pause.of;
     this.#pauseTimer = setTimeout(() => this.#begin(), pause.ms).unref();
-    // Streams that are to be forgotten need no pause.
+    // Streams that are to be forgotten need no pause, nor does what came meanwhile and is smaller.
     this.kick();
   }
 

@@ -1,8 +1,9 @@
 /**
  * What a durable store that has refused a commit for want of room is asked for next. A refused batch is halved at once,
  * down to the smallest frame that waits: if that does not fit alone, nothing does, and it is tried again after a pause,
- * which grows. What goes through lets the next commit be twice as large. So a huge frame does not hold up small ones,
- * and a store without room is asked little.
+ * which grows. One that comes meanwhile and is smaller is tried at once; the next such has to be smaller still. What goes
+ * through lets the next commit be twice as large. So a huge frame does not hold up small ones, and a store without room
+ * is asked little.
  */
 
 /** Of one commit. */
@@ -16,6 +17,8 @@ const TRIES_PER_WAIT = 4;
 export class RoomSearch {
   /** What the next commit may take, unless one frame is larger than that. */
   bytesMax = BATCH_BYTES_MAX;
+  /** What was refused last; while there is a pause, the smallest frame that waited. */
+  refusedBytes = 0;
   readonly #pauseMaxMs: number;
   #pauseMs = PAUSE_MIN_MS;
 
@@ -26,6 +29,7 @@ export class RoomSearch {
 
   /** A commit of so many frames was refused. How many milliseconds to wait before the next one; 0: none. */
   onRefused(frames: number, bytes: number): number {
+    this.refusedBytes = bytes;
     // More than one that fits into `bytesMax`, or one: there may be smaller ones.
     if (frames > 0 && bytes <= this.bytesMax) {
       this.bytesMax = Math.floor(bytes / 2);

@@ -61,6 +61,8 @@ export class CentralStore {
   frameBytes = 0;
   /** Of the frames that wait. */
   waitingBytes = 0;
+  /** Of the smallest frame that has begun to wait since a batch was taken. */
+  smallestNewBytes = Number.POSITIVE_INFINITY;
 
   constructor(options: CentralStoreOptions) {
     this.#options = options;
@@ -127,6 +129,7 @@ export class CentralStore {
    * some are refused, those are passed over that do not fit into `bytes`; if none does, it is the smallest.
    */
   takeBatch(limits: BatchLimits): { frames: StoredFrame[]; through: number } {
+    this.smallestNewBytes = Number.POSITIVE_INFINITY;
     const frames = (this.#lows === undefined ? fitting : longestWaiting)(this.#queue.keys(), limits);
     for (const frame of frames) {
       const { stream } = frame;
@@ -311,6 +314,7 @@ export class CentralStore {
     const replaced = stream.waiting;
     frame.state = 'waiting';
     stream.waiting = frame;
+    this.smallestNewBytes = Math.min(this.smallestNewBytes, frame.bytes);
     this.waitingBytes += frame.bytes - (replaced?.bytes ?? 0);
     if (replaced === undefined) {
       this.#queue.set(stream, ++this.#enqueued);
