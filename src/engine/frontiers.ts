@@ -159,14 +159,15 @@ export class SourceProgress {
     let least = pending;
     if (this.#waiting > 0) least = lesser(least, BigInt(this.#waitingLow));
     if (this.#withdrawnLow !== undefined) least = lesser(least, BigInt(this.#withdrawnLow));
-    for (const { offset } of this.#holds) least = lesser(least, BigInt(offset));
     for (const progress of this.#shards) {
       const low = progress === undefined ? undefined : lowOf(progress);
       if (low !== undefined) least = lesser(least, low);
     }
-    const reached = greater(this.restored, this.greatestNext);
-    // What is held out since an earlier life may lie ahead of all that has been read again.
-    return least === undefined || reached === undefined ? reached : lesser(reached, least);
+    let frontier = least ?? greater(this.restored, this.greatestNext);
+    // Not among those: what is held out since an earlier life may lie ahead of all that has been read again.
+    for (const { offset } of this.#holds)
+      if (frontier !== undefined && offset < frontier) frontier = BigInt(offset);
+    return frontier;
   }
 
   #on(shard: number): ShardProgress {

@@ -81,8 +81,8 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/engine/frontiers.ts',
-        text: '    for (const { offset } of this.#holds) least = lesser(least, BigInt(offset));',
-        with: '',
+        text: 'if (frontier !== undefined && offset < frontier) frontier = BigInt(offset);',
+        with: 'frontier = frontier;',
       },
     ],
   },
