@@ -3,16 +3,16 @@
  * what had not been answered is asked again. Main thread only.
  *
  * Why asking again is right: the writer answers in the order in which it is asked, so what has no answer is the end of
- * the row, of which some beginning may be durable. All of it is asked again, in the same order. A checkpoint of the same
- * stream and sequence replaces itself, frontiers are set and not added to, and what is gone may be forgotten or deleted
- * again; so the end of the row comes to the same, however much of it had been done. If it is cut short once more, what
- * is durable is what a crash after some beginning of the row would have left, with checkpoints of later calls beside it:
- * sources are read again from earlier offsets than need be. The bytes of frames are the engine's, and stay where they are
- * until their commit settles.
+ * the row, of which some beginning may be durable. All of it is asked again, in the same order. What the log has of a
+ * commit is not written again, and would replace itself; frontiers are set and not added to, and what is gone may be
+ * forgotten or deleted again; so the end of the row comes to the same, however much of it had been done. If it is cut
+ * short once more, what is durable is what a crash after some beginning of the row would have left, with checkpoints of
+ * later calls beside it: sources are read again from earlier offsets than need be. The bytes of frames are the engine's,
+ * and stay where they are until their commit settles.
  *
- * Invariants: at most one writer's thread is alive, but for one that is past its last instruction, and that the lock of
- * the directory keeps apart; no call is under way at two writers. What the store says in a reply, be it an error, is
- * handed on and restarts nothing.
+ * Invariants: a writer is started only when the thread of the one before is gone; no call is under way at two writers.
+ * What the store says in a reply, be it an error, is handed on and restarts nothing. A store whose write or sync has
+ * failed gets no other writer: the system may forget what it could not write, and a second sync would say it is durable.
  */
 import type { CheckpointId } from '../checkpoint/id.ts';
 import { systemClock } from '../clock.ts';
@@ -46,24 +46,19 @@ export interface StoreWriter {
 export interface SupervisedLogOptions {
   /** Starts a writer of the directory that has not opened it. */
   readonly start: () => StoreWriter;
-  /** How long opening the directory again may take, in milliseconds. */
+  /** How long the directory may be without a writer, in milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** What a call does, as far as it concerns others. */
-interface Effect {
-  /** Frames that it commits. */
-  readonly frames?: number;
-  /** The stream of which it removes checkpoints. */
-  readonly removes?: string;
-}
-
 interface Call {
-  readonly effect: Effect;
+  /** Frames that it commits. */
+  readonly frames: number;
   /** Asks a writer, and settles the call unless it is lost on the way; resolves when it is either. */
   readonly ask: (writer: StoreWriter) => Promise<void>;
   readonly reject: (error: Error) => void;
-  /** The last time it was asked. */
+  /** A writer was asked. */
+  isAsked: boolean;
+  /** The last time that it was. */
   attempt: Promise<void>;
 }
 
@@ -82,8 +77,8 @@ export class SupervisedLog implements CheckpointStore, RestoringStore {
   #generations: { readonly told: bigint; readonly now: bigint } | undefined;
   /** Openings since then: each may have made a generation durable and died before it could say so. */
   #openings = 0;
-  /** The last checkpoint of the last commit that was answered, unless one of its stream was removed since. */
-  #lastCommitted: { readonly stream: string; readonly sequence: bigint } | undefined;
+  /** Number of the last commit that writers before this one have said to be durable. */
+  #lastCommit = 0;
   /** What every further call is rejected with. */
   #failure: Error | undefined;
   #closing: Promise<void> | undefined;
@@ -111,14 +106,9 @@ export class SupervisedLog implements CheckpointStore, RestoringStore {
   }
 
   commit(batch: CommitBatch): Promise<void> {
-    const { frames } = batch;
     return this.#call(
-      async (client) => {
-        await client.commit({ ...batch, generation: this.#generationFor(batch) });
-        const last = frames.at(-1);
-        if (last !== undefined) this.#lastCommitted = { stream: last.stream, sequence: last.sequence };
-      },
-      { frames: frames.length },
+      (client, isRepeated) => client.commit({ ...batch, generation: this.#generationFor(batch) }, isRepeated),
+      batch.frames.length,
     );
   }
 
@@ -139,11 +129,11 @@ export class SupervisedLog implements CheckpointStore, RestoringStore {
   }
 
   deleteBefore(stream: string, sequence: bigint): Promise<void> {
-    return this.#remove(stream, (client) => client.deleteBefore(stream, sequence));
+    return this.#call((client) => client.deleteBefore(stream, sequence));
   }
 
   forget(stream: string): Promise<void> {
-    return this.#remove(stream, (client) => client.forget(stream));
+    return this.#call((client) => client.forget(stream));
   }
 
   /** A writer that dies now is not replaced: what it has not answered is rejected. */
@@ -155,10 +145,10 @@ export class SupervisedLog implements CheckpointStore, RestoringStore {
   /** Ends the thread, whatever it is doing, and resolves when it is gone. */
   async release(): Promise<void> {
     this.#failure ??= closed();
-    // Before anything is awaited: from here on no other one is started.
+    // Before anything is awaited: from here on no other one is started, and a thread that hangs keeps nobody waiting.
+    this.#rejectCalls(this.#failure);
     await this.#writer.destroy();
     await this.#restarting;
-    this.#rejectCalls(this.#failure);
   }
 
   async #close(): Promise<void> {
@@ -192,17 +182,7 @@ export class SupervisedLog implements CheckpointStore, RestoringStore {
     for (const { reject } of calls) reject(error);
   }
 
-  #remove(stream: string, ask: (client: LogStoreClient) => Promise<void>): Promise<void> {
-    return this.#call(
-      async (client) => {
-        await ask(client);
-        if (this.#lastCommitted?.stream === stream) this.#lastCommitted = undefined;
-      },
-      { removes: stream },
-    );
-  }
-
-  #call<T>(ask: (client: LogStoreClient) => Promise<T>, effect: Effect = {}): Promise<T> {
+  #call<T>(ask: (client: LogStoreClient, isRepeated: boolean) => Promise<T>, frames = 0): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) {
         reject(this.#failure);
@@ -214,11 +194,12 @@ export class SupervisedLog implements CheckpointStore, RestoringStore {
         settle();
       };
       const call: Call = {
-        effect,
+        frames,
         reject,
+        isAsked: false,
         attempt: Promise.resolve(),
         ask: ({ client }) =>
-          ask(client).then(
+          ask(client, call.isAsked).then(
             (value) => answered(() => resolve(value)),
             (error: Error) => {
               // With the failure of its client it is lost, not answered: it waits for the next writer.
@@ -227,7 +208,7 @@ export class SupervisedLog implements CheckpointStore, RestoringStore {
           ),
       };
       this.#calls.add(call);
-      if (this.#restarting === undefined) call.attempt = call.ask(this.#writer);
+      if (this.#restarting === undefined) askOf(this.#writer, call);
     });
   }
 
@@ -245,10 +226,14 @@ export class SupervisedLog implements CheckpointStore, RestoringStore {
     writer.client.failUnanswered(writerExited(cause));
     // A restart that is under way hears of it by what it has asked.
     if (this.#failure !== undefined || this.#restarting !== undefined) return;
-    this.#restarting = this.#restart(asError(cause)).catch((error: Error) => this.#fail(error));
+    const { timeoutMs } = this.#options;
+    // All of it: a thread that does not go away is as bad as one that does not begin.
+    this.#restarting = withDeadline(this.#restart(asError(cause)), timeoutMs, () => late(timeoutMs)).catch(
+      (error: Error) => this.#fail(error),
+    );
   }
 
-  /** Rejects if no writer can take its place; with `#failure` set meanwhile, it just ends. */
+  /** Rejects if no writer can take its place; with `#failure` set meanwhile, it just ends, whatever it waited for. */
   async #restart(cause: Error): Promise<void> {
     const began = systemClock.now();
     let last = cause;
@@ -257,8 +242,11 @@ export class SupervisedLog implements CheckpointStore, RestoringStore {
       // Each has been rejected by the client that failed; now none of them is under way any more.
       await Promise.all([...this.#calls].map(({ attempt }) => attempt));
       if (this.#failure !== undefined) return;
+      const { broken, lastCommit } = this.#writer.client;
+      if (broken !== undefined) throw broken;
+      this.#lastCommit = Math.max(this.#lastCommit, lastCommit);
       this.#deaths += 1;
-      if (this.#deaths >= WRITERS_MAX) throw writerExited(last);
+      if (this.#deaths >= WRITERS_MAX) throw writerExited(last, this.#deaths);
       const writer = this.#start();
       this.#writer = writer;
       try {
@@ -274,46 +262,37 @@ export class SupervisedLog implements CheckpointStore, RestoringStore {
     this.#restarting = undefined;
     let replayed = 0;
     for (const call of this.#calls) {
-      replayed += call.effect.frames ?? 0;
-      call.attempt = call.ask(this.#writer);
+      // Others have only waited.
+      if (call.isAsked) replayed += call.frames;
+      askOf(this.#writer, call);
     }
     this.onRestart?.({ shard: undefined, cause, streams: 0, replayed, ms: systemClock.now() - began });
   }
 
-  /**
-   * Takes the directory again, and sees whether it is as the writer before left it. Nothing here waits for a lock longer
-   * than the log itself does.
-   */
+  /** Takes the directory again, and sees whether it is as the writer before left it. */
   async #resume(client: LogStoreClient): Promise<void> {
     const generations = this.#generations;
     // Nobody has opened it: that is still among the calls.
     if (generations === undefined) return;
     this.#openings += 1;
-    const { timeoutMs } = this.#options;
-    const { generation, lowered } = await withDeadline(client.resume(), timeoutMs, () => late(timeoutMs));
-    // Each opening takes one generation. More of them were somebody else's, whose commits ours must not replace.
+    const { generation, lastCommit, lowered } = await client.resume();
+    // Each opening takes one generation, unless it dies first; more of them were somebody else's, whose commits ours must
+    // not replace.
     if (generation > generations.now + BigInt(this.#openings)) throw fenced(generation);
     this.#generations = { ...generations, now: generation };
     this.#openings = 0;
     // The engine holds for durable what is no longer there. Its sources must be read again, as opening it anew does.
-    if (lowered || !(await this.#hasLastCommitted(client))) throw damaged();
+    // A last commit that is damaged looks like one that was never finished, and is missing without a word.
+    if (lowered || lastCommit < this.#lastCommit) throw damaged();
   }
 
-  /** A last commit that is damaged looks like one that was never finished, and would be missing without a word. */
-  async #hasLastCommitted(client: LogStoreClient): Promise<boolean> {
-    const last = this.#lastCommitted;
-    if (last === undefined) return true;
-    // What has not been answered may have been done.
-    for (const { effect } of this.#calls) if (effect.removes === last.stream) return true;
-    const newest = (await client.list(last.stream)).at(-1);
-    return newest !== undefined && newest.sequence >= last.sequence;
-  }
-
-  /** For good: the store is in nobody's hands from now on. */
+  /** For good: the store is in nobody's hands once the thread is gone. */
   async #fail(error: Error): Promise<void> {
     this.#failure ??= error;
-    await this.#writer.destroy();
+    // First, since a thread that hangs in the system may never go. It is told nothing any more, and should it still
+    // write, then a frame whose bytes have changed meanwhile does not verify.
     this.#rejectCalls(this.#failure);
+    await this.#writer.destroy();
   }
 
   #noteOpened({ generation }: { readonly generation: bigint }): void {
@@ -345,6 +324,11 @@ export class SupervisedLog implements CheckpointStore, RestoringStore {
   }
 }
 
+function askOf(writer: StoreWriter, call: Call): void {
+  call.attempt = call.ask(writer);
+  call.isAsked = true;
+}
+
 /** What a writer ended with whose client has failed: its thread ends, too, since the port between them is closed. */
 async function causeOf(writer: StoreWriter): Promise<Error> {
   try {
@@ -359,16 +343,17 @@ function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
-function writerExited(cause: unknown): TidemarkError {
+function writerExited(cause: unknown, times = 1): TidemarkError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  const message = `the store writer ended unexpectedly: ${reason}`;
+  const often = times > 1 ? `, ${times} times without an answer in between` : '';
+  const message = `the store writer ended unexpectedly${often}: ${reason}`;
   return new TidemarkError('ERR_TIDEMARK_STORE_FAILED', message, { cause });
 }
 
 function late(ms: number): TidemarkError {
   return new TidemarkError(
     'ERR_TIDEMARK_STORE_FAILED',
-    `the store writer had to be replaced, and the store was not ready again within ${ms} ms`,
+    `the store writer had to be replaced, and the store was not ready again within ${ms} ms; see why the disk does not answer, or raise storeTimeoutMs`,
   );
 }
 

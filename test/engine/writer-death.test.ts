@@ -59,9 +59,10 @@ for (const moment of [
     death.arrange('commit', moment);
     await engine.push(records(10, 30));
     await engine.checkpoint();
-    expect(death.deaths).toBe(1);
     await engine.push(records(30, 40));
     await engine.checkpoint();
+    // Not before: it may be answered first.
+    expect(death.deaths).toBe(1);
     expect(heard.filter(({ name }) => name === 'restart')).toEqual([
       {
         name: 'restart',

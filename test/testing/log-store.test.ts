@@ -100,9 +100,7 @@ describe('the log whose writers die again and again', () => {
   suite<Machine>({
     test,
     factory: {
-      secondOpener: 'refused',
-      perStream: 3,
-      // Not for how much there is room: what was done and not answered is asked for again, and may be refused then.
+      ...PROMISES,
       create: () => ({ disk: new SimulatedDisk(), logs: [] }),
       connect({ disk, logs }) {
         const memory = sharedMemory(1);

@@ -12,14 +12,13 @@ import { fromErrorRecord, TidemarkError } from '../../error.ts';
 import type {
   CheckpointStore,
   CommitBatch,
-  FoundCheckpoint,
   FrameRef,
   RestorableCheckpoint,
   RestoredContents,
   RestoreTarget,
   StoreContents,
 } from '../contract.ts';
-import { NameReader } from './packed-names.ts';
+import { FoundReader } from './found-reader.ts';
 import {
   type FoundCheckpoints,
   type FrameTable,
@@ -74,6 +73,8 @@ export class LogStoreClient implements CheckpointStore {
   #nextStream = 0;
   #nextRequest = 1;
   #failure: Error | undefined;
+  #broken: Error | undefined;
+  #lastCommit = 0;
   #closing: Promise<void> | undefined;
   #copies: WaitingCopy[] = [];
 
@@ -117,8 +118,8 @@ export class LogStoreClient implements CheckpointStore {
   }
 
   /** As `open`, for who has what is in it: nothing is restored. */
-  async resume(): Promise<{ readonly generation: bigint; readonly lowered: boolean }> {
-    const { contents } = await this.#request('opened', { type: 'open', isFilled: false });
+  async resume(): Promise<Pick<OpenedContents, 'generation' | 'lastCommit' | 'lowered'>> {
+    const { contents } = await this.#request('opened', { type: 'resume' });
     return contents;
   }
 
@@ -130,7 +131,18 @@ export class LogStoreClient implements CheckpointStore {
     return this.#failure;
   }
 
-  async commit(batch: CommitBatch): Promise<void> {
+  /** What the store has failed with, if it has: it writes no more, and what it could not sync nobody may sync again. */
+  get broken(): Error | undefined {
+    return this.#broken;
+  }
+
+  /** Number of the last commit that the writer has said to be durable; 0 before it has said anything. */
+  get lastCommit(): number {
+    return this.#lastCommit;
+  }
+
+  /** `isRepeated`: another writer was asked for it and has not answered, so the log may have it. */
+  async commit(batch: CommitBatch, isRepeated = false): Promise<void> {
     const firstNewStream = this.#nextStream;
     const newStreams: string[] = [];
     const frames = this.#frameTable(batch.frames, newStreams);
@@ -139,6 +151,7 @@ export class LogStoreClient implements CheckpointStore {
       {
         type: 'commit',
         generation: batch.generation,
+        isRepeated,
         newStreams: toNameList(newStreams),
         firstNewStream,
         frames,
@@ -240,6 +253,12 @@ export class LogStoreClient implements CheckpointStore {
   }
 
   #settle(reply: WriterReply): void {
+    if (reply.type === 'broken') {
+      this.#broken = fromErrorRecord(reply.error);
+      return;
+    }
+    if (reply.type === 'done') this.#lastCommit = reply.lastCommit;
+    if (reply.type === 'opened') this.#lastCommit = reply.contents.lastCommit;
     const pending = this.#pending.get(reply.request);
     if (pending === undefined) return;
     this.#pending.delete(reply.request);
@@ -283,7 +302,7 @@ export class LogStoreClient implements CheckpointStore {
   }
 
   *#checkpoints(found: FoundCheckpoints): Generator<RestorableCheckpoint, void> {
-    const reader = new CheckpointReader(found);
+    const reader = new FoundReader(found);
     for (const [at, byteLength] of found.byteLengths.entries()) {
       yield { ...reader.next(), byteLength, copyTo: (target) => this.#copy(at, byteLength, target) };
     }
@@ -294,7 +313,7 @@ export class LogStoreClient implements CheckpointStore {
     const fills: Promise<boolean>[] = [];
     const { byteLengths } = found;
     try {
-      const reader = new CheckpointReader(found);
+      const reader = new FoundReader(found);
       for (let from = 0; from < byteLengths.length; ) {
         const addresses: number[] = [];
         for (let bytes = 0; addresses.length < FILL_COUNT_MAX && bytes < FILL_BYTES_MAX; ) {
@@ -356,31 +375,4 @@ export class LogStoreClient implements CheckpointStore {
 
 function restoredContents({ generation, frontiers, lost }: OpenedContents): RestoredContents {
   return { generation, frontiers: fromFrontierList(frontiers), lost };
-}
-
-/** What was found, one checkpoint after the other. */
-class CheckpointReader {
-  readonly #found: FoundCheckpoints;
-  readonly #names: NameReader;
-  #i = 0;
-  /** Most are of the same one, and a bigint is an object. */
-  #generation = 0n;
-
-  constructor(found: FoundCheckpoints) {
-    this.#found = found;
-    this.#names = new NameReader(found.names);
-  }
-
-  next(): FoundCheckpoint {
-    const { sequences, generations, fellBack } = this.#found;
-    const i = this.#i;
-    this.#i += 1;
-    const stream = this.#names.next();
-    const sequence = sequences[i] as bigint;
-    if (i === 0 || generations[i] !== generations[i - 1]) this.#generation = BigInt(generations[i] as number);
-    const generation = this.#generation;
-    const behind = fellBack.get(i);
-    if (behind === undefined) return { stream, sequence, generation, fellBack: 0 };
-    return { stream, sequence, generation, fellBack: behind.count, reason: behind.reason };
-  }
 }

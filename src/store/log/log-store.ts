@@ -36,6 +36,8 @@ export interface LogBatch {
   /** Sources that are not in it keep their frontier. */
   readonly frontiers: Frontiers;
   readonly generation: bigint;
+  /** It may have been committed already, or a beginning of it: what the log has of that is not written again. */
+  readonly isRepeated?: boolean;
 }
 
 export interface CheckpointTime {
@@ -98,6 +100,16 @@ export class LogStore {
     return BigInt(this.writer.generation);
   }
 
+  /** Of the last commit; each has the next one. */
+  get lastCommit(): number {
+    return this.writer.lastCommit;
+  }
+
+  /** What has failed, if anything has: nothing is written any more. */
+  get failure(): TidemarkError | undefined {
+    return this.writer.failedWith;
+  }
+
   /**
    * Makes the batch durable: one commit, or, if it is larger than a segment, several, of which only the last
    * carries the new frontiers.
@@ -107,8 +119,9 @@ export class LogStore {
     this.requireOpen();
     if (batch.generation !== this.generation) throw this.fenced(batch.generation);
     const frontiers = new Map([...this.writer.frontiers, ...batch.frontiers]);
-    if (batch.frames.length === 0 && sameFrontiers(frontiers, this.writer.frontiers)) return;
-    const parts = this.split(batch.frames);
+    const missing = batch.isRepeated === true ? this.withoutHeld(batch.frames) : batch.frames;
+    if (missing.length === 0 && sameFrontiers(frontiers, this.writer.frontiers)) return;
+    const parts = this.split(missing);
     this.stepBytes = Math.min(STEP_BYTES_MAX, Math.max(STEP_BYTES_LEAST, this.bytesOf(batch)));
     for (const [i, frames] of parts.entries()) {
       this.appendWithRoom(i === parts.length - 1 ? { frames, frontiers } : { frames });
@@ -286,6 +299,25 @@ export class LogStore {
     const step = this.writer.guard(() => this.compactor.step(false, this.stepBytes));
     this.compactionCredit -= this.writer.bytesWritten - before;
     return step === 'moved';
+  }
+
+  /**
+   * `frames` without those at their beginning that the log has: to write them again would change nothing, and in a full
+   * store there may be no room for it. Not what it has behind one that it has not, which that one may replace.
+   */
+  private withoutHeld(frames: readonly LogFrame[]): readonly LogFrame[] {
+    const missing = frames.findIndex((frame) => !this.holds(frame));
+    return missing < 0 ? [] : frames.slice(missing);
+  }
+
+  private holds({ stream, sequence, bytes }: LogFrame): boolean {
+    if (this.index.find(stream, sequence)?.length !== bytes.length) return false;
+    try {
+      return Buffer.compare(this.readFrame(stream, sequence) ?? new Uint8Array(), bytes) === 0;
+    } catch {
+      // What cannot be read is written again.
+      return false;
+    }
   }
 
   /** Parts that fit a segment of the usual size; a frame that is larger is a part of its own. */

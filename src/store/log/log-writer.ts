@@ -93,6 +93,11 @@ export class LogWriter {
     return this.failure === undefined;
   }
 
+  /** What everything is refused with once anything has failed. */
+  get failedWith(): TidemarkError | undefined {
+    return this.failure;
+  }
+
   /**
    * Runs something that touches files. What it throws ends the store, unless it is an error that says itself
    * what it means.

@@ -46,6 +46,8 @@ export interface CommitRequest {
   readonly type: 'commit';
   readonly request: number;
   readonly generation: bigint;
+  /** Was asked of a writer before, whose answer was never heard: the log may have it, or a beginning of it. */
+  readonly isRepeated: boolean;
   /** Streams that were not named before; their numbers go on from `firstNewStream`. */
   readonly newStreams: NameList;
   readonly firstNewStream: number;
@@ -92,6 +94,8 @@ export type WriterRequest =
   | FillRequest
   /** Opens what was found and has been filled in; or finds, verifies and opens, and says what it has found. */
   | { readonly type: 'open'; readonly request: number; readonly isFilled: boolean }
+  /** Finds, verifies and opens, for who has what is in it. */
+  | { readonly type: 'resume'; readonly request: number }
   | CommitRequest
   | CopyRequest
   | { readonly type: 'read'; readonly request: number; readonly stream: string; readonly sequence?: bigint }
@@ -115,6 +119,8 @@ export interface FoundCheckpoints extends NewestColumns {
 export interface OpenedContents {
   readonly generation: bigint;
   readonly frontiers: FrontierList;
+  /** Number of the last commit in the log; each has the next one. */
+  readonly lastCommit: number;
   /** Damage was found that no opening before had found, and the frontiers are lowered for it. */
   readonly lowered: boolean;
   readonly lost: readonly { readonly stream: string; readonly reason: string }[];
@@ -133,8 +139,11 @@ export type WriterReply =
   /** `isGood`: all of them are; otherwise what was found is void. */
   | { readonly type: 'filled'; readonly request: number; readonly isGood: boolean }
   | { readonly type: 'opened'; readonly request: number; readonly contents: OpenedContents }
-  | { readonly type: 'done'; readonly request: number }
+  /** `lastCommit`: as in `OpenedContents`, durable like all before it; 0 for a store that was never open. */
+  | { readonly type: 'done'; readonly request: number; readonly lastCommit: number }
   | { readonly type: 'failed'; readonly request: number; readonly error: ErrorRecord }
+  /** Answers nothing: a write or a sync has failed, and nothing is written any more. */
+  | { readonly type: 'broken'; readonly error: ErrorRecord }
   | {
       readonly type: 'copied';
       readonly request: number;

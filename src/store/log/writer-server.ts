@@ -13,6 +13,7 @@ import type { NewestColumns } from './newest-frames.ts';
 import { type FoundLog, findLog } from './open-log.ts';
 import type { LogOptions, LogPorts } from './options.ts';
 import { NameReader, namesOf } from './packed-names.ts';
+import { forgetsFrom, mergeable } from './request-groups.ts';
 import {
   type CommitRequest,
   type CopyFailure,
@@ -38,10 +39,6 @@ export interface WriterService {
   readonly ports: LogPorts;
 }
 
-/** More frames than this are not merged into one commit, so that no caller waits for too many others. */
-const MERGED_FRAMES_MAX = 8192;
-/** Streams that are forgotten in one commit at most. */
-const MERGED_FORGETS_MAX = 256;
 /** Milliseconds without a request after which the log may do what would hold one up. */
 const QUIET_MS = 10;
 
@@ -63,6 +60,7 @@ class WriterServer {
   private listed: { readonly columns: NewestColumns; streams?: readonly string[] } | undefined;
   private target: TargetMemory | undefined;
   private isIdleScheduled = false;
+  private isBrokenTold = false;
   private quietTimer: NodeJS.Timeout | undefined;
   /** When the last request was answered, by the clock of the ports. */
   private servedAt = 0;
@@ -112,11 +110,12 @@ class WriterServer {
       const last = group.at(-1) as CommitRequest;
       const frames = group.flatMap((request) => this.framesOf(request));
       const frontiers = new Map(group.flatMap((request) => [...fromFrontierList(request.frontiers)]));
-      this.opening().commit({ frames, frontiers, generation: last.generation });
-      for (const { request } of group) this.reply({ type: 'done', request });
+      const isRepeated = group.some((request) => request.isRepeated);
+      this.opening().commit({ frames, frontiers, generation: last.generation, isRepeated });
+      for (const { request } of group) this.reply(this.done(request));
     } catch (error) {
-      // Together they may be too much where one alone is not.
-      if (group.length > 1) for (const request of group) this.commit([request]);
+      // Together they may be too much where one alone is not. What there was room for has its place in the log already.
+      if (group.length > 1) for (const request of group) this.commit([{ ...request, isRepeated: true }]);
       else this.fail(group[0]?.request ?? 0, error);
     }
   }
@@ -132,7 +131,7 @@ class WriterServer {
     }
     for (const { request, number } of group) {
       if (number !== undefined) this.streams.delete(number);
-      this.reply({ type: 'done', request });
+      this.reply(this.done(request));
     }
   }
 
@@ -155,6 +154,8 @@ class WriterServer {
         return { type: 'filled', request, isGood: this.fill(message) };
       case 'open':
         return { type: 'opened', request, contents: this.open(message.isFilled) };
+      case 'resume':
+        return { type: 'opened', request, contents: this.resume() };
       case 'copy':
         return this.copy(message);
       case 'read': {
@@ -171,10 +172,10 @@ class WriterServer {
         return { type: 'streams', request, names: toNameList([...this.opening().streams()]) };
       case 'deleteBefore':
         this.opening().deleteBefore(message.stream, message.sequence);
-        return { type: 'done', request };
+        return this.done(request);
       case 'close':
         this.release();
-        return { type: 'done', request };
+        return this.done(request);
       default:
         return message satisfies never;
     }
@@ -218,11 +219,18 @@ class WriterServer {
     return { found: this.list(this.found), ...this.finish() };
   }
 
+  private resume(): OpenedContents {
+    this.found = this.findLog();
+    this.found.verify();
+    return this.finish();
+  }
+
   private finish(): OpenedContents {
     const { store, generation, frontiers, lowered, lost } = this.findings().finish();
     this.found = undefined;
     this.store = store;
-    return { generation, frontiers: toFrontierList(frontiers), lowered, lost };
+    const { lastCommit } = store;
+    return { generation, frontiers: toFrontierList(frontiers), lastCommit, lowered, lost };
   }
 
   private findings(): FoundLog {
@@ -302,8 +310,21 @@ class WriterServer {
     this.service.port.postMessage(reply, transferOf(reply));
   }
 
+  private done(request: number): WriterReply {
+    return { type: 'done', request, lastCommit: this.store?.lastCommit ?? 0 };
+  }
+
   private fail(request: number, error: unknown): void {
+    this.tellIfBroken();
     this.reply({ type: 'failed', request, error: toErrorRecord(error) });
+  }
+
+  /** At once, since this thread may die before anybody asks, and the next one would sync what this one could not. */
+  private tellIfBroken(): void {
+    const failure = this.store?.failure;
+    if (failure === undefined || this.isBrokenTold) return;
+    this.isBrokenTold = true;
+    this.reply({ type: 'broken', error: toErrorRecord(failure) });
   }
 
   /** One piece a turn of the event loop, so that a message never waits for more than one. */
@@ -317,7 +338,8 @@ class WriterServer {
         if (this.store?.idleStep(busyMs > 0) === true) this.scheduleIdle();
         else if (busyMs > 0) this.scheduleQuiet(busyMs);
       } catch {
-        // The store has failed and says so to the next request.
+        // The store has failed and says so to every request, too.
+        this.tellIfBroken();
       }
     });
   }
@@ -350,30 +372,6 @@ function notFound(stream: string, sequence: bigint): TidemarkError {
     'ERR_TIDEMARK_NOT_FOUND',
     `the log has no checkpoint of ${JSON.stringify(stream)} at ${sequence}`,
   );
-}
-
-/** The commits from `start` on that can go out as one. */
-function mergeable(requests: readonly WriterRequest[], start: number): CommitRequest[] {
-  const group: CommitRequest[] = [];
-  let frames = 0;
-  for (let at = start; at < requests.length; at++) {
-    const request = requests[at] as WriterRequest;
-    if (request.type !== 'commit' || request.generation !== (group[0] ?? request).generation) break;
-    frames += request.frames.sequences.length;
-    if (group.length > 0 && frames > MERGED_FRAMES_MAX) break;
-    group.push(request);
-  }
-  return group;
-}
-
-function forgetsFrom(requests: readonly WriterRequest[], start: number): ForgetRequest[] {
-  const group: ForgetRequest[] = [];
-  for (let at = start; at < requests.length && group.length < MERGED_FORGETS_MAX; at++) {
-    const request = requests[at] as WriterRequest;
-    if (request.type !== 'forget') break;
-    group.push(request);
-  }
-  return group;
 }
 
 /** From streams to their positions in the list. */
