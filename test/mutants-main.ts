@@ -1,6 +1,7 @@
 /**
  * `npm run mutants` shows that the tests of crashes can fail: each mutant of the log or the engine is made in a copy of the
- * tree, and the tests on the simulated disk, or the simulation of deaths, are run there. Ends with 1 when one survives, or when its text is not in the sources.
+ * tree, and the tests on the simulated disk, the simulation of deaths, or those of the store writer's, are run there. Ends
+ * with 1 when one survives, or when its text is not in the sources.
  * `npm run mutants -- WORD` runs those with the word in their name.
  */
 import { spawnSync } from 'node:child_process';
@@ -8,6 +9,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { WRITER_MUTANTS } from './engine/writer-mutants.ts';
 import { ENGINE_MUTANTS } from './sim/engine-mutants.ts';
 import { LOG_MUTANTS } from './store/log-mutants.ts';
 import type { Edit } from './support/mutant.ts';
@@ -21,10 +23,12 @@ const LOG_TESTS = ['crash-points', 'crash-model', 'stale-laps', 'torn-commit', '
   (name) => `test/store/${name}.test.ts`,
 );
 const ENGINE_TESTS = ['test/sim/deaths.test.ts', 'test/engine/supervisor.test.ts'];
+const WRITER_TESTS = ['supervised-log', 'supervised-log-deaths'].map((name) => `test/engine/${name}.test.ts`);
 
 const MUTANTS = [
   ...LOG_MUTANTS.map((mutant) => ({ ...mutant, tests: LOG_TESTS })),
   ...ENGINE_MUTANTS.map((mutant) => ({ ...mutant, tests: ENGINE_TESTS })),
+  ...WRITER_MUTANTS.map((mutant) => ({ ...mutant, tests: WRITER_TESTS })),
 ];
 const chosen = MUTANTS.filter(({ name }) => name.includes(process.argv[2] ?? ''));
 if (chosen.length === 0) throw new Error(`no mutant has ${process.argv[2]} in its name`);
@@ -33,7 +37,7 @@ try {
   for (const path of COPIED) fs.cpSync(join(ROOT, path), join(tree, path), { recursive: true });
   fs.symlinkSync(join(ROOT, 'node_modules'), join(tree, 'node_modules'));
   // Tests that fail for the sources as they are would kill every mutant.
-  if (failedTests([...LOG_TESTS, ...ENGINE_TESTS]).length > 0)
+  if (failedTests([...new Set(chosen.flatMap(({ tests }) => tests))]).length > 0)
     throw new Error('the tests fail without a mutation');
   const survivors = chosen.filter(({ name, edits, tests }) => {
     const undo = edits.map(apply);
