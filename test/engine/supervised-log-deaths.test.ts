@@ -112,6 +112,23 @@ describe('a commit that its writer did not answer', () => {
   });
 });
 
+test('commits that are merged in a store that they fill are there, or are refused', async () => {
+  const { log } = mortalLog(new SimulatedDisk(), {});
+  await log.open();
+  // Of all of these together, only the first ones have room.
+  const commits = Array.from({ length: 30 }, (_, n) =>
+    log.commit(batch(frameOf(`stream-${n}`, 1, { stateBytes: 40_000 }))),
+  );
+  const outcomes = await Promise.allSettled(commits);
+  const done = outcomes.flatMap(({ status }, n) => (status === 'fulfilled' ? [`stream-${n}`] : []));
+  const found: string[] = [];
+  for await (const name of log.streams()) found.push(name);
+  expect(done.length).toBeGreaterThan(0);
+  expect(done.length).toBeLessThan(commits.length);
+  expect(new Set(found)).toEqual(new Set(done));
+  await log.close();
+});
+
 describe('a store that could not write', () => {
   test.each(['writev', 'datasync'] as const)(
     'in a commit (%s) gets no other writer when this one dies',

@@ -28,6 +28,16 @@ export const WRITER_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'of merged commits that are refused together, each is tried as if nothing of it were there',
+    edits: [
+      {
+        file: 'src/store/log/writer-server.ts',
+        text: 'this.commit([{ ...request, isRepeated: true }]);',
+        with: 'this.commit([request]);',
+      },
+    ],
+  },
+  {
     name: 'a store writer is replaced before its thread is gone',
     edits: [
       {
