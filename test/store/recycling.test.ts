@@ -174,6 +174,72 @@ describe('a full log', () => {
     expect(disk.bytesWritten).toBe(bytesWritten);
   });
 
+  describe('that had a frame larger than a segment', () => {
+    const roomy = { diskBytes: 4 * MIB, perStream: 1, segmentBytesMax: 2 ** 17 };
+
+    function commit(
+      store: ReturnType<typeof openOn>['store'],
+      stream: string,
+      stateBytes: number,
+      sequence = 1,
+    ) {
+      const frames = [frameOf(stream, sequence, { stateBytes })];
+      return codeOf(() => store.commit({ frames, frontiers: NO_FRONTIERS, generation: 1n }));
+    }
+
+    test('takes as much as another one once that is dead, though what is older lives', () => {
+      const options = { diskBytes: 16 * MIB, perStream: 1, segmentBytesMax: 2 ** 18 };
+      /** Commits of small frames that are taken: what these weigh is the limit, before all of the disk is in use. */
+      const takenWith = (hugeBytes: number): number => {
+        const disk = new SimulatedDisk();
+        const { store } = openOn(disk, options);
+        for (let taken = 0; ; taken++) {
+          if (taken === 7 && hugeBytes > 0) {
+            expect(commit(store, 'huge', hugeBytes)).toBeUndefined();
+            store.forget('huge');
+          }
+          const names = Array.from({ length: 125 }, (_, at) => `${taken}-${at}`);
+          const frames = names.map((name) => frameOf(name, 1, { stateBytes: 100 }));
+          const code = codeOf(() => store.commit({ frames, frontiers: NO_FRONTIERS, generation: 1n }));
+          if (code === undefined) continue;
+          expect(disk.bytesMax).toBeLessThanOrEqual(options.diskBytes);
+          return taken;
+        }
+      };
+      expect(takenWith(1.5 * MIB)).toBe(takenWith(0));
+    });
+
+    test(
+      'can go around whatever dies when: removals succeed, and room comes with them',
+      seeded((random) => {
+        const disk = new SimulatedDisk();
+        const { store } = openOn(disk, roomy);
+        const newest = new Map<string, bigint>();
+        let refused = 0;
+        for (let sequence = 1; sequence <= 1_500; sequence++) {
+          const stream = `stream-${random.below(400)}`;
+          const isHuge = random.chance(0.02);
+          const bytes = isHuge ? random.between(2 ** 17, MIB) : random.magnitude(40_000);
+          if (commit(store, stream, bytes, sequence) === undefined) newest.set(stream, BigInt(sequence));
+          else {
+            refused++;
+            for (let left = random.between(1, 40); left > 0 && newest.size > 0; left--) {
+              const over = random.pick([...newest.keys()]);
+              store.forget(over);
+              newest.delete(over);
+            }
+          }
+          if (random.chance(0.3)) store.idleStep(random.chance(0.5));
+        }
+        expect(refused).toBeGreaterThan(0);
+        expect(disk.bytesMax).toBeLessThanOrEqual(roomy.diskBytes);
+        expect(newestOf({ store })).toEqual(newest);
+        for (const stream of newest.keys()) store.forget(stream);
+        expect(commit(store, 'last', MIB)).toBeUndefined();
+      }),
+    );
+  });
+
   test('takes commits again when streams are forgotten, also after a restart', () => {
     const disk = new SimulatedDisk();
     const log = openOn(disk, options);

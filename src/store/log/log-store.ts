@@ -269,7 +269,8 @@ export class LogStore {
     const { index } = this;
     if (frames.length === 0) return true;
     const weight = frames.reduce((sum, { bytes }) => sum + index.weigh(recordFootprint(bytes.length)), 0);
-    return index.newestWeight + weight <= this.writer.segments.weightMax(room);
+    const weightMax = this.writer.segments.weightMax(room, (id) => index.segmentBytes(id));
+    return index.newestWeight + weight <= weightMax;
   }
 
   /** Sees to it that the head takes `bytes`, by compacting if it must: first with what retention keeps, then less. */

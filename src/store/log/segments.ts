@@ -110,9 +110,15 @@ export class Segments {
     return size + this.reserveFor(size) + this.input.limits.segmentBytes <= this.input.capacityBytes;
   }
 
-  /** What newest checkpoints may weigh, with a commit that takes a segment of `room` bytes among them. */
-  weightMax(room: number): number {
-    return this.input.capacityBytes - this.reserve(sizeFor(room));
+  /**
+   * What newest checkpoints may weigh, with a commit that takes a segment of `room` bytes among them. A segment in which
+   * nothing lives is not carried, so it needs no reserve of its size: one that was made for a huge frame, since dead,
+   * is in use until compaction has come around to it, and would have commits refused that are what brings it there.
+   * Whether there is a segment for them, `activate` decides by what is in use now.
+   */
+  weightMax(room: number, liveBytesOf: (segment: number) => number): number {
+    const carried = this.live.filter((segment) => segment === this.head || liveBytesOf(segment.id) > 0);
+    return this.input.capacityBytes - this.reserveFor(largestOf(carried, sizeFor(room)));
   }
 
   /** Whether what is kept free for compaction still is. While it is not, only compaction and removals may write. */
@@ -310,7 +316,7 @@ export class Segments {
 
   /** What must stay unused beside a segment of `size` bytes, so that any segment can be carried forward. */
   private reserve(size: number): number {
-    return this.reserveFor(this.live.reduce((most, segment) => Math.max(most, segment.size), size));
+    return this.reserveFor(largestOf(this.live, size));
   }
 
   /** A segment of `size` full of live frames takes more than one when it is carried: it gets the records of others. */
@@ -341,6 +347,10 @@ export class Segments {
 /** Bytes of a segment with `room` for commits. */
 function sizeFor(room: number): number {
   return alignUp(room + OVERHEAD_BYTES, HEADER_REGION_BYTES);
+}
+
+function largestOf(segments: readonly Segment[], least: number): number {
+  return segments.reduce((most, { size }) => Math.max(most, size), least);
 }
 
 function totalSize(segments: readonly { readonly size: number }[]): number {
