@@ -1,16 +1,17 @@
 /**
  * Random pushes, checkpoints and forgettings over a few names, in lives that end in a crash: what the store has at that
- * moment is where the next life begins. Lost would be: a stream that was forgotten comes back, streams of the same name
+ * moment is where the next life begins. At times the store is full, but for forgettings. Lost would be: a stream that was forgotten comes back, streams of the same name
  * mix, an event below the frontier is in no checkpoint and its stream not forgotten, a promise never settles.
  */
 import { expect, test } from 'vitest';
-import { type CheckpointEngine, type Event, viewFrame } from '../../src/index.ts';
+import { type CheckpointEngine, type Event, TidemarkError, viewFrame } from '../../src/index.ts';
 import { type Random, seeded } from '../support/random.ts';
 import { openEngine } from './support/engine.ts';
 import { LatchedStore, Shelf } from './support/latched-store.ts';
 import { Model } from './support/model.ts';
 
 const NAMES = ['a', 'b', 'bag c', 'd', 'e'];
+const FULL = new TidemarkError('ERR_TIDEMARK_STORE_FULL', 'there is no room', { retryable: true });
 const LIVES = 12;
 const STEPS = 150;
 
@@ -99,11 +100,13 @@ class World {
     this.#pending = [];
     const steps = random.below(STEPS);
     for (let step = 0; step < steps; step++) {
+      if (random.chance(0.05)) store.refusal = random.chance(0.5) ? FULL : undefined;
       this.#step(engine);
       if (random.chance(0.3)) await turns(random.below(4));
     }
     const crashed = store.shelf.copy();
     this.#expectSafe(crashed);
+    store.refusal = undefined;
     const promised = new Map(this.#promised);
     await this.#end(engine, store);
     // The crash was before that.
@@ -115,6 +118,7 @@ class World {
   #settleLater(store: LatchedStore): void {
     store.isHolding = true;
     store.isHoldingForgets = true;
+    store.canForget = true;
     const pump = async (next: () => Promise<{ settle(): void }>): Promise<void> => {
       for (;;) {
         const held = await next();
