@@ -55,10 +55,10 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
   #readyWaiter: { resolve: () => void; reject: (error: Error) => void } | undefined;
 
   /**
-   * Opens an engine: takes the directory's lock, restores every stream, starts the shards.
+   * Opens an engine: takes the directory's lock, restores every stream, starts the shards. `signal` can end that.
    * @throws ERR_TIDEMARK_INVALID_ARGUMENT, ERR_TIDEMARK_UNSUPPORTED, ERR_TIDEMARK_DIRECTORY_LOCKED,
    * ERR_TIDEMARK_NOT_A_STORE, ERR_TIDEMARK_OPERATORS_MODULE, ERR_TIDEMARK_WORKER_LOAD,
-   * ERR_TIDEMARK_STATE_VERSION, ERR_TIDEMARK_UNCLAIMED_STATE, ERR_TIDEMARK_MEMORY_FULL
+   * ERR_TIDEMARK_STATE_VERSION, ERR_TIDEMARK_UNCLAIMED_STATE, ERR_TIDEMARK_MEMORY_FULL; the reason of `signal`
    */
   static async open(options: EngineOptions): Promise<CheckpointEngine> {
     const resolved = resolveOptions(options);
@@ -276,9 +276,9 @@ export class CheckpointEngine extends EventEmitter<EngineEvents> implements Asyn
     startShards(startup, partsOf(startup, this.#options), (shard, end) =>
       this.#parts.supervisor.onEnd(shard, end),
     );
-    const { startTimeoutMs, operatorTimeoutMs } = this.#options;
+    const { startTimeoutMs, operatorTimeoutMs, signal } = this.#options;
     try {
-      await withDeadline(ready, startTimeoutMs, () => startTimedOut(startTimeoutMs));
+      await withDeadline(ready, startTimeoutMs, () => startTimedOut(startTimeoutMs), signal);
       // A shard may have ended since the last one was ready.
       this.#state.requireAlive();
     } catch (error) {

@@ -73,6 +73,12 @@ export interface EngineOptions {
   readonly startTimeoutMs?: number | undefined;
   /** Folder of the worker entry files, for bundlers that lose them. Default: beside this package. */
   readonly workersUrl?: URL | undefined;
+  /**
+   * Ends opening when it is aborted: once all that was begun is released - threads, the lock of the directory, a store of
+   * your own, which is closed - `open` rejects with the signal's `reason`, whatever that is. If it is aborted already, nothing
+   * is begun. Of no effect once the engine is open.
+   */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ResolvedOptions {
@@ -97,6 +103,7 @@ export interface ResolvedOptions {
   readonly storeFullTimeoutMs: number;
   readonly startTimeoutMs: number;
   readonly workersUrl: URL | undefined;
+  readonly signal: AbortSignal | undefined;
 }
 
 export const SHARDS_MAX = 256;
@@ -127,6 +134,7 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set([
   'storeFullTimeoutMs',
   'startTimeoutMs',
   'workersUrl',
+  'signal',
 ]);
 const KNOWN_CHECKPOINT: ReadonlySet<string> = new Set([
   'everyEvents',
@@ -193,6 +201,7 @@ export function resolveOptions(options: EngineOptions): ResolvedOptions {
     storeFullTimeoutMs: integer('storeFullTimeoutMs', options.storeFullTimeoutMs ?? 30_000, 1, 2 ** 31 - 1),
     startTimeoutMs: integer('startTimeoutMs', options.startTimeoutMs ?? 120_000, 1, 2 ** 31 - 1),
     workersUrl: resolveWorkersUrl(options.workersUrl),
+    signal: resolveSignal(options.signal),
   };
   if ((resolved.ringBytes & (resolved.ringBytes - 1)) !== 0) {
     throw invalidArgument(`memory.ringBytes must be a power of two, got ${resolved.ringBytes}`);
@@ -286,6 +295,11 @@ function resolveStore(store: CheckpointStore | undefined): CheckpointStore | und
 function resolveWorkersUrl(url: URL | undefined): URL | undefined {
   if (url === undefined || (url instanceof URL && url.protocol === 'file:')) return url;
   throw invalidArgument(`workersUrl must be a file: URL, got ${show(url)}`);
+}
+
+function resolveSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  throw invalidArgument(`signal must be an AbortSignal, got ${show(signal)}`);
 }
 
 /** @throws ERR_TIDEMARK_INVALID_ARGUMENT */

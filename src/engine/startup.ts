@@ -36,13 +36,19 @@ export interface Startup {
   readonly shardFile: string;
 }
 
-/** Opens the store and restores into memory. No shard runs yet. What fails leaves nothing open behind. */
+/**
+ * Opens the store and restores into memory. No shard runs yet. What fails, or is aborted, leaves nothing open behind.
+ * @throws the reason of the signal as it is, and an error of ours for anything else
+ */
 export async function prepare(options: ResolvedOptions): Promise<Startup> {
+  const { signal } = options;
+  signal?.throwIfAborted();
   const shardFile = workerFile('shard', options.workersUrl);
   const { memory, arenas } = reserve(options);
   const connection = connectStore(options, memory);
   try {
-    const restored = await restore(memory, arenas, { connection, timeoutMs: options.storeTimeoutMs });
+    const timeoutMs = options.storeTimeoutMs;
+    const restored = await restore(memory, arenas, { connection, timeoutMs, signal });
     const router = new Router(options.shards);
     for (const [source, position] of restored.receipt.positions) router.addSource(source, position);
     const frames = restored.placed.map((checkpoint) => frameOf(router, checkpoint));
@@ -50,8 +56,10 @@ export async function prepare(options: ResolvedOptions): Promise<Startup> {
     const { receipt, isTransient } = restored;
     return { memory, router, shards, connection, receipt, frames, isTransient, shardFile };
   } catch (error) {
+    // Asked now: an abort while the store is closed comes too late to be why.
+    const cause = signal?.aborted === true ? error : asStoreError(error);
     await abandon(connection);
-    throw asStoreError(error);
+    throw cause;
   }
 }
 
@@ -102,9 +110,9 @@ function reserve(options: ResolvedOptions): { memory: EngineMemory; arenas: read
 async function restore(
   memory: EngineMemory,
   arenas: readonly ArenaLayout[],
-  from: { connection: StoreConnection | undefined; timeoutMs: number },
+  from: { connection: StoreConnection | undefined; timeoutMs: number; signal: AbortSignal | undefined },
 ): Promise<Restored> {
-  const { connection, timeoutMs } = from;
+  const { connection, timeoutMs, signal } = from;
   if (connection === undefined) {
     return {
       placed: [],
@@ -115,12 +123,12 @@ async function restore(
   const heaps = { memory, arenas, shardOf: (stream: string) => shardOf(stream, arenas.length) };
   const late = (): Error => storeTimedOut(timeoutMs);
   const { store, restoring } = connection;
-  if (restoring !== undefined) return withDeadline(openRestored(heaps, restoring), timeoutMs, late);
+  if (restoring !== undefined) return withDeadline(openRestored(heaps, restoring), timeoutMs, late, signal);
   const end = systemClock.now() + timeoutMs;
-  const contents = checkContents(await openPatiently(store, timeoutMs));
+  const contents = checkContents(await openPatiently(store, timeoutMs, { signal }));
   // What still copies after that writes to memory that nobody will look at.
   const leftMs = Math.max(0, end - systemClock.now());
-  return withDeadline(restoreCheckpoints(heaps, contents), leftMs, late);
+  return withDeadline(restoreCheckpoints(heaps, contents, signal), leftMs, late, signal);
 }
 
 /** Streams get their numbers on a shard in the order of these calls, which the shard restores them in. */

@@ -68,13 +68,19 @@ export async function openRestored(heaps: Heaps, store: RestoringStore): Promise
   return placement.restored(contents);
 }
 
-/** From a store that is open. @throws ERR_TIDEMARK_MEMORY_FULL, and what the store throws */
-export async function restoreCheckpoints(heaps: Heaps, contents: StoreContents): Promise<Restored> {
+/** From a store that is open. @throws ERR_TIDEMARK_MEMORY_FULL, what the store throws, and the reason of `signal` */
+export async function restoreCheckpoints(
+  heaps: Heaps,
+  contents: StoreContents,
+  signal?: AbortSignal,
+): Promise<Restored> {
   const placement = new Placement(heaps);
   const copies = new Copies();
   try {
     const { checkpoints } = contents;
     const take = (checkpoint: RestorableCheckpoint): Promise<void> | undefined => {
+      // Whoever aborts closes the store: it is asked for no more copies.
+      signal?.throwIfAborted();
       const bytes = checkpoint.byteLength;
       const address = placement.place(receiptOf(checkpoint), bytes);
       return copies.add(checkpoint.copyTo(heaps.memory.u8.subarray(address, address + bytes)), bytes);

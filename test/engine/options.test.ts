@@ -67,6 +67,7 @@ describe('defaults', () => {
       startTimeoutMs: 120_000,
       storeFullTimeoutMs: 30_000,
       workersUrl: undefined,
+      signal: undefined,
     });
   });
 
@@ -173,6 +174,7 @@ const wrong: readonly (readonly [name: string, options: Readonly<Record<string, 
   ['allowUnclaimedState', { allowUnclaimedState: 'yes' }],
   ['onPoison', { onPoison: 'explode' }],
   ['onDeadLetter', { onPoison: 'skip', onDeadLetter: 'post' }],
+  ['signal', { signal: {} }],
   ['quarantineBytes', { quarantineBytes: -1 }],
   ['workersUrl', { workersUrl: '/workers' }],
   ['memory.ringBytes must be a power of two', { memory: { ringBytes: 5_000 } }],

@@ -29,7 +29,7 @@ class Reluctant {
       if (error !== undefined) throw error;
       return CONTENTS;
     };
-    return openPatiently({ open }, timeoutMs, { now: () => this.nowMs, wallMs: () => 0 });
+    return openPatiently({ open }, timeoutMs, { clock: { now: () => this.nowMs, wallMs: () => 0 } });
   }
 }
 
