@@ -11,7 +11,8 @@ export async function withDeadline<Value>(
   let onAbort = (): void => undefined;
   const end = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(late()), ms);
-    onAbort = () => reject(signal?.reason);
+    // Whatever the caller gave, as Node.js does.
+    onAbort = () => reject(signal?.reason as Error);
     // An abort that came before is not told to who listens only now.
     if (signal?.aborted === true) onAbort();
     else signal?.addEventListener('abort', onAbort);
