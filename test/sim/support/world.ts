@@ -158,6 +158,8 @@ export class World {
   #deferred: (() => void)[] = [];
   #request = 0;
   #isSettling = false;
+  /** The store refuses what comes next. */
+  #isFull = false;
   #underWay: Commit | undefined;
   #acceptedCount = 0;
   #frontiers: ReadonlyMap<string, bigint>;
@@ -326,7 +328,7 @@ export class World {
     else if (draw < 91) this.#fuse.left = random.magnitude(200);
     else if (draw < 93) this.#shards[shard] = undefined;
     else if (draw < 95) this.#requestCheckpoint();
-    else if (draw < 96) this.#forget();
+    else if (draw < 96) this.#forget(this.#pickForgotten());
     else if (draw < 98) this.#endQuarantine();
     else await this.#restart(shard);
     // What was settled, or delivered, goes on.
@@ -555,7 +557,7 @@ export class World {
     for (const handle of this.#handles) handle.requestCheckpoint(this.#request);
   }
 
-  #forget(stream = this.#router.stream(this.#random.pick(NAMES))): void {
+  #forget(stream: RoutedStream | undefined): void {
     if (stream?.hasEvents !== true) return;
     this.#router.detach(stream);
     this.#restored.delete(stream.name);
@@ -589,6 +591,16 @@ export class World {
     ended.catch(() => undefined);
   }
 
+  /** Any stream, or one whose checkpoint is being written, and will be refused. */
+  #pickForgotten(): RoutedStream | undefined {
+    const [frame] = this.#underWay?.frames ?? [];
+    const stream = frame?.stream as RoutedStream | undefined;
+    if (stream === undefined || this.#router.stream(stream.name) !== stream || this.#random.chance(0.2))
+      return this.#router.stream(this.#random.pick(NAMES));
+    this.#isFull = true;
+    return stream;
+  }
+
   /** A stream that was restored as set aside gets the event again with all others, if that has a source. */
   #skipFirst(stream: RoutedStream, events: Accepted[]): void {
     const isRestored = this.#faults.get(stream) === undefined;
@@ -599,7 +611,8 @@ export class World {
   /** Ends the commit that is under way, or begins one, or has the store forget streams. Now and then it is full. */
   #commit(): void {
     const central = this.#central;
-    const isRefused = !this.#isSettling && this.#random.chance(0.15);
+    const isRefused = !this.#isSettling && (this.#isFull || this.#random.chance(0.15));
+    this.#isFull = false;
     const commit = this.#underWay;
     if (commit !== undefined) {
       this.#underWay = undefined;
