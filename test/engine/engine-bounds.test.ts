@@ -77,8 +77,7 @@ describe('sessions of which each is a stream that is forgotten', () => {
     const weights = await weigh(PROGRAM, argument);
     expectFlat(weights, { stored: 120_000, frames: 0 });
     for (const { disk } of weights) expect(disk).toBeLessThanOrEqual(DISK_BYTES);
-    // How many reach the disk before they are forgotten depends on its speed.
-    expect(weights.at(-1)?.durable).toBeGreaterThan(0);
+    expect(weights.at(-1)?.durable).toBeGreaterThan(1_000);
   }, 120_000);
 });
 
