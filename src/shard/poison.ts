@@ -78,7 +78,7 @@ export class PoisonEvents {
   readonly #parts: PoisonParts;
   readonly #known: readonly HandedFault[];
   #at = -1;
-  /** Number of the last entry that was told, and the positions of those that main has not copied from yet. */
+  /** Number of the last entry about an event that was told, and the positions of those that main has not copied from yet. */
   #told: number;
   #untaken: { readonly number: number; readonly position: number }[] = [];
 
@@ -211,8 +211,10 @@ export class PoisonEvents {
     const address = heap.allocateFrame(bytes.length, stream.name);
     this.#memory.copyIn(bytes, address);
     completions.fault(kind, stream, { ...fault, text: { address, bytes: bytes.length } });
+    // Of what was restored the ring has nothing for main to take, and main counts what it takes.
+    if (fault.isRestored) return;
     this.#told = (this.#told + 1) | 0;
-    if (!fault.isRestored) this.#untaken.push({ number: this.#told, position: fault.position });
+    this.#untaken.push({ number: this.#told, position: fault.position });
   }
 
   #textOf({ address }: RecordPlace, { attempts, error }: Failure): string {

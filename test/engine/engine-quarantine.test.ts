@@ -291,6 +291,24 @@ describe('a stream in quarantine', () => {
     expect(last.position('numbers')).toBe(13n);
   });
 
+  test('that was restored does not keep another one from being set aside', async () => {
+    const directory = await newDirectory();
+    const { engine } = await withQuarantined({ directory });
+    await engine.close();
+    const { engine: next } = await open({ directory });
+    const set = isQuarantined(next);
+    await next.push(at('slot-bad', 10, ` throw ${newTraces().directory}`));
+    await set;
+    // Many times what the ring holds: it is given back once the event is copied.
+    for (let n = 11; n < 5_000; n++) await next.push(at('slot-good', n));
+    await next.checkpoint();
+    await expectState(
+      next,
+      'slot-good',
+      Array.from({ length: 4_989 }, (_, i) => 11 + i),
+    );
+  });
+
   test('goes on without the event after a restart, once that has come again', async () => {
     const directory = await newDirectory();
     const { engine, traces } = await withQuarantined({ directory });
