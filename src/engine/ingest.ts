@@ -268,8 +268,9 @@ export class Ingest {
     return this.#turnEvents >= turns * EVENTS_PER_TURN || this.#turnBytes >= turns * BYTES_PER_TURN;
   }
 
-  #answer({ resolve }: QueuedPush): void {
-    if (this.isTurnOver) {
+  #answer({ marks, resolve }: QueuedPush): void {
+    // Who waits for marks has to do so before a stream of theirs can be set aside and go on: they would name other events.
+    if (marks === undefined && this.isTurnOver) {
       this.#answers.push(resolve);
       this.#endTurn();
     } else resolve();

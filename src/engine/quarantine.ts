@@ -153,6 +153,7 @@ export class Quarantine {
     const { durability, onQuarantine, router } = this.#ports;
     const aside = new Aside(fault, seen, isRestored, this.#budget);
     stream.aside = aside;
+    stream.lastAside = aside;
     if (isRestored && fault.source !== undefined && fault.offset !== undefined)
       aside.pin(fault.source, fault.offset, router);
     aside.add(events, router);

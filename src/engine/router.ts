@@ -30,6 +30,8 @@ export class RoutedStream extends IndexedStream {
   isDefined = false;
   /** It is set aside, and events that are pushed to it are held out. */
   aside: Aside | undefined;
+  /** As it is set aside, or was last. */
+  lastAside: Aside | undefined;
   /** It was restored, or had an event; not if the ring never had room for the first one. */
   hasEvents = false;
   /** Whether its events bring their sequences; undefined before the first one of this life. */

@@ -146,7 +146,8 @@ export class Waits {
     const { commits, durability, state } = this.#ports;
     state.requireAlive();
     const settled = [...marks].map(([stream, pushed]) => {
-      const { aside } = stream;
+      // It may have gone on since, with what was held out among what is pushed to it: that has other numbers now.
+      const aside = stream.aside ?? (pushed === HELD_OUT ? stream.lastAside : undefined);
       if (aside !== undefined && pushed > aside.seen) return Promise.reject(quarantined(stream.name, aside));
       return durability.untilSettled(stream, pushed, since);
     });

@@ -203,6 +203,21 @@ describe('a stream in quarantine', () => {
     await expectState(engine, 'heap', [0, 1]);
   });
 
+  test('is told to who waits for its events, though it goes on before that is looked at', async () => {
+    const { engine, traces } = await withQuarantined();
+    traces.heal();
+    // The event is held out, and tried again in the same turn.
+    const pushed = engine.push([at('slot', 10), at('heap', 10)], { until: 'durable' });
+    const retried = engine.retry('heap');
+    expect(await failureCode(pushed)).toBe('ERR_TIDEMARK_QUARANTINED');
+    await retried;
+    await expectState(
+      engine,
+      'heap',
+      Array.from({ length: 11 }, (_, n) => n),
+    );
+  });
+
   test('is left alone by checkpoints, and named', async () => {
     const { engine } = await withQuarantined();
     for (const summary of [await engine.checkpoint(), await engine.checkpoint('heap')])

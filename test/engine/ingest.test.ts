@@ -396,6 +396,12 @@ describe('marks', () => {
     expect(flags.filter(Boolean)).toHaveLength(3);
   });
 
+  test('are given in the turn in which they hold: until somebody waits for them, nobody is told that they hold no more', async () => {
+    const bench = new IngestBench(1, 2 ** 20);
+    const events = Array.from({ length: 1_000 }, () => event('s', ''));
+    expect(await settled([bench.push(events, new Map()), bench.push(events)])).toEqual([true, false]);
+  });
+
   test('of a request to checkpoint a stream count all that was pushed before, and it keeps its place', async () => {
     const bench = new IngestBench(1);
     fill(bench, 's');
