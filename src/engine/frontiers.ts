@@ -67,7 +67,8 @@ export class SourceProgress {
    */
   onWait(offset: U64): void {
     this.noteOffset(offset);
-    if (this.#waiting === 0) this.#waitingLow = offset;
+    // What was held out waits once more, and may do so behind later events.
+    if (this.#waiting === 0 || offset < this.#waitingLow) this.#waitingLow = offset;
     this.#waiting++;
   }
 

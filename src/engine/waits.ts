@@ -7,6 +7,7 @@
 import { type Clock, systemClock } from '../clock.ts';
 import { TidemarkError } from '../error.ts';
 import type { CentralStore } from '../store/central-store.ts';
+import type { Aside } from './aside.ts';
 import type { CheckpointRequests } from './checkpoint-requests.ts';
 import type { CommitPipeline } from './commit-pipeline.ts';
 import type { Durability } from './durability.ts';
@@ -98,23 +99,20 @@ export class Waits {
 
   /**
    * A stream that was set aside goes on with what `take` returns when it does. Resolves when that is durable; calls
-   * `onDurable` when it is, also if the store has been full for too long before, or when the stream is set aside anew.
+   * `onDurable` when it is, also if the store has been full for too long before. If the stream is set aside anew, that is
+   * once what came before is durable; what is held out then has pins of its own.
    */
   async untilResumed(
     stream: RoutedStream,
     take: () => readonly Event[],
     onDurable: () => void,
   ): Promise<void> {
-    const { commits, durability, ingest, state } = this.#ports;
+    const { commits, ingest, state } = this.#ports;
     const marks: Marks = new Map();
     const since = this.#clock.now();
     await ingest.requestResume(stream, take, marks, () => state.rejection());
-    const pushed = marks.get(stream) as number;
-    // Not limited in time, and rejected only when nothing counts any more, or the stream is set aside anew, with other pins.
-    const released =
-      pushed === HELD_OUT
-        ? Promise.resolve()
-        : durability.untilSettled(stream, pushed, Number.POSITIVE_INFINITY);
+    const released = this.#untilReleased(stream, marks.get(stream) as number);
+    // It is rejected only when nothing counts any more.
     released.then(onDurable, onDurable);
     await this.#untilSettled(marks, since);
     await released;
@@ -140,6 +138,23 @@ export class Waits {
     requests.failLate(reason, before);
     forgets.failLate(reason, before);
     commits?.failLate(reason, before);
+  }
+
+  /** As `untilResumed` says of `onDurable`; not limited in time. */
+  async #untilReleased(stream: RoutedStream, pushed: number): Promise<void> {
+    const { durability } = this.#ports;
+    if (pushed !== HELD_OUT) {
+      try {
+        await durability.untilSettled(stream, pushed, Number.POSITIVE_INFINITY);
+        return;
+      } catch (error) {
+        if ((error as TidemarkError).code !== 'ERR_TIDEMARK_QUARANTINED') throw error;
+      }
+    }
+    // Of its events before that, which were out of the order of their source, a shard that was taken over may have told
+    // too high lows.
+    const { seen } = stream.lastAside as Aside;
+    await durability.untilSettled(stream, seen, Number.POSITIVE_INFINITY);
   }
 
   async #untilSettled(marks: Marks, since: number): Promise<void> {

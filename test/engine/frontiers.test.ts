@@ -45,6 +45,14 @@ describe('an accepted event holds the frontier at its offset', () => {
     expect(file.frontier(undefined)).toBe(6n);
   });
 
+  test('while it was held out and waits to be accepted once more, behind later ones of its source', () => {
+    const file = source();
+    file.onHeldOut(5n, 6n);
+    file.onWait(20n);
+    file.onWait(5n);
+    expect(file.frontier(undefined)).toBe(5n);
+  });
+
   test('while it waits to be accepted', () => {
     const file = source();
     file.onPush(0, 5n, 6n);

@@ -1,12 +1,17 @@
-/** For how long one call waits while the store is full, whatever it waits for in turn. Time is the test's. */
+/**
+ * For how long one call waits while the store is full, whatever it waits for in turn, and until when a stream that goes on
+ * holds its frontiers. Time is the test's.
+ */
 import { describe, expect, test } from 'vitest';
+import { Aside } from '../../src/engine/aside.ts';
 import { CheckpointRequests } from '../../src/engine/checkpoint-requests.ts';
 import type { CommitPipeline } from '../../src/engine/commit-pipeline.ts';
 import { Durability } from '../../src/engine/durability.ts';
 import { EngineState } from '../../src/engine/engine-state.ts';
 import { Forgets } from '../../src/engine/forgets.ts';
 import type { Ingest } from '../../src/engine/ingest.ts';
-import type { Marks } from '../../src/engine/queued-push.ts';
+import { quarantined } from '../../src/engine/quarantine.ts';
+import { HELD_OUT, type Marks } from '../../src/engine/queued-push.ts';
 import { RoutedStream } from '../../src/engine/router.ts';
 import type { ShardHandle } from '../../src/engine/shard-handle.ts';
 import { Waits } from '../../src/engine/waits.ts';
@@ -17,6 +22,8 @@ const FULL = new TidemarkError('ERR_TIDEMARK_STORE_FULL', 'for too long', { retr
 /** Of each step, and one fewer than a caller waits. */
 const STEP_MS = 99;
 
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** Waits whose steps end when the test says so. */
 class Bench {
   ms = 1_000;
@@ -25,7 +32,9 @@ class Bench {
   /** Of the accepted queue, and of the frontiers, in the order in which they were asked for. */
   #accept: () => void = () => undefined;
   #frontier: { since: number; reject: (error: Error) => void } | undefined;
-  readonly #durability = new Durability({ now: () => this.ms, wallMs: () => 0 });
+  readonly durability = new Durability({ now: () => this.ms, wallMs: () => 0 });
+  /** What is said of the events pushed to the stream. */
+  mark = 1;
   readonly #shard = { checkpointsDone: 0, requestCheckpoint: () => undefined } as unknown as ShardHandle;
   readonly #requests = new CheckpointRequests([this.#shard]);
 
@@ -37,12 +46,16 @@ class Bench {
         this.#accept = resolve;
       });
     const mark = (marks: Marks | undefined): Promise<void> => {
-      marks?.set(this.stream, 1);
+      marks?.set(this.stream, this.mark);
       return accepted();
     };
     const ingest = {
       accept: (_: unknown, marks: Marks | undefined) => mark(marks),
       requestCheckpoint: (_: unknown, marks: Marks) => mark(marks),
+      requestResume: (_: unknown, take: () => unknown, marks: Marks) => {
+        take();
+        return mark(marks);
+      },
       failLate: () => undefined,
     };
     const commits = {
@@ -59,7 +72,7 @@ class Bench {
       state,
       ingest: ingest as unknown as Ingest,
       requests: this.#requests,
-      durability: this.#durability,
+      durability: this.durability,
       forgets: new Forgets(),
       central: { enqueued: 1 } as CentralStore,
       commits: commits as unknown as CommitPipeline,
@@ -71,10 +84,62 @@ class Bench {
   readonly steps = {
     accepted: () => this.#accept(),
     answered: () => this.#requests.onAnswer(this.#shard, 1),
-    through: () => this.#durability.settleThrough(1),
-    settled: () => this.#durability.settle(this.stream, 1),
+    through: () => this.durability.settleThrough(1),
+    settled: () => this.durability.settle(this.stream, 1),
   };
 }
+
+describe('a stream that goes on holds its frontiers', () => {
+  async function resumed(bench: Bench) {
+    const told = { isDurable: false, error: undefined as unknown };
+    const onDurable = (): void => void (told.isDurable = true);
+    const ended = bench.waits.untilResumed(bench.stream, () => [], onDurable);
+    ended.catch((error: unknown) => void (told.error = error));
+    bench.steps.accepted();
+    await nextTurn();
+    return told;
+  }
+
+  test('until that is durable', async () => {
+    const bench = new Bench();
+    bench.mark = 3;
+    const told = await resumed(bench);
+    expect(told.isDurable).toBe(false);
+    bench.durability.settle(bench.stream, 3);
+    await nextTurn();
+    expect(told.isDurable).toBe(true);
+  });
+
+  test.each([3, HELD_OUT])(
+    'when it is set aside anew, until that is durable: events before that may be in no checkpoint yet (%s)',
+    async (pushed) => {
+      const bench = new Bench();
+      bench.mark = pushed;
+      bench.durability.settle(bench.stream, 1);
+      const fault = {
+        sequence: 3n,
+        source: undefined,
+        offset: undefined,
+        attempts: 3,
+        error: new Error('bad'),
+      };
+      const setAside = (): void => {
+        const aside = new Aside(fault, 2, false, { max: 0, used: 0 });
+        Object.assign(bench.stream, { aside, lastAside: aside });
+        bench.durability.failBeyond(bench.stream, 2, () => quarantined('a', aside));
+      };
+      // Before the rest of what was held out is, if it is held out again.
+      if (pushed === HELD_OUT) setAside();
+      const told = await resumed(bench);
+      if (pushed !== HELD_OUT) setAside();
+      await nextTurn();
+      expect(told).toMatchObject({ error: { code: 'ERR_TIDEMARK_QUARANTINED' }, isDurable: false });
+      bench.durability.settle(bench.stream, 2);
+      await nextTurn();
+      expect(told.isDurable).toBe(true);
+    },
+  );
+});
 
 describe('a full store keeps waiting no longer than once, however many steps were done', () => {
   type Step = keyof Bench['steps'];
