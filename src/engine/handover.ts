@@ -273,13 +273,14 @@ function readAgain(
   for (const { address, position } of recordsBetween(memory, shard.arena, range)) {
     const word = address >>> 2;
     const kind = u32[word + AT.kind / 4] as number;
-    if ((kind & 0xffff) !== RECORD.event) continue;
+    const isEvent = (kind & 0xffff) === RECORD.event;
+    if (!isEvent && kind !== RECORD.resumeStream) continue;
     const index = u32[word + AT.index / 4] as number;
     if (position >= (readTo[index] ?? 0)) {
       seen[index] = (seen[index] as number) - 1;
-      if (position < reachedTo) replayed++;
+      if (isEvent && position < reachedTo) replayed++;
     }
-    if (((kind >>> 16) & FLAG.source) === 0) continue;
+    if (!isEvent || ((kind >>> 16) & FLAG.source) === 0) continue;
     const number = u32[word + AT.source / 4] as number;
     const source = unread.get(number);
     if (source === undefined)

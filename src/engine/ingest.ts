@@ -377,7 +377,10 @@ export class Ingest {
       this.#full(shard, definitionBytes(''));
       return false;
     }
-    if (kind === RECORD.resumeStream) stream.resumedAt = shard.ring.written;
+    if (kind === RECORD.resumeStream) {
+      stream.resumedAt = shard.ring.written;
+      stream.pushed++;
+    }
     shard.publish();
     if (marks !== undefined) this.#mark(marks, stream);
     return true;

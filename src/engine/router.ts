@@ -36,7 +36,7 @@ export class RoutedStream extends IndexedStream {
   hasEvents = false;
   /** Whether its events bring their sequences; undefined before the first one of this life. */
   bringsSequences: boolean | undefined;
-  /** Events pushed, duplicates included, in this life. */
+  /** Events pushed, duplicates included, in this life; that it goes on after it was set aside counts as one. */
   pushed = 0;
   /** Of these, the ones that a durable (memory only: stored) checkpoint covers. */
   settled = 0;

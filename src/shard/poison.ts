@@ -137,6 +137,7 @@ export class PoisonEvents {
   /** The stream goes on with what follows the record. From here on its checkpoints do not say that it is set aside. */
   resume(stream: ShardStream, { end }: RecordPlace, now: number): void {
     stream.isAside = false;
+    stream.seen++;
     this.#parts.frames.checkpoint(stream, end, now);
   }
 

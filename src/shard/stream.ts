@@ -30,7 +30,7 @@ export class ShardStream implements CheckpointFacts {
   readonly name: string;
   /** Address of the image: body in its final form, extension behind it. */
   image = 0;
-  /** Events read, duplicates included: how the main thread names a point in the stream. */
+  /** Events read, duplicates included, and records to go on: how the main thread names a point in the stream. */
   seen = 0;
   uncoveredEvents = 0;
   uncoveredBytes = 0;

@@ -324,6 +324,17 @@ describe('a stream in quarantine', () => {
     );
   });
 
+  test('goes on after a restart for good, before anything of it comes again', async () => {
+    const directory = await newDirectory();
+    const { engine } = await withQuarantined({ directory });
+    await engine.close();
+    const { engine: next } = await open({ directory });
+    const durable: unknown[] = [];
+    next.on('durable', (event) => void durable.push(event));
+    await next.retry('heap');
+    expect(durable).toMatchObject([{ stream: 'heap', sequence: 5n }]);
+  });
+
   test('goes on without the event after a restart, once that has come again', async () => {
     const directory = await newDirectory();
     const { engine, traces } = await withQuarantined({ directory });
