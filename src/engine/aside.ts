@@ -3,7 +3,7 @@
  * held out pins the frontiers of its sources, so that a crash loses nothing of it. Main thread only.
  */
 import { type ErrorRecord, fromErrorRecord } from '../error.ts';
-import type { FaultText } from '../shard/poison.ts';
+import type { FaultText } from '../shard/letters.ts';
 import type { Event, U64 } from './event.ts';
 import { payloadBytes } from './event-checks.ts';
 import { copiesFrom } from './event-copies.ts';

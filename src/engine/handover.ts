@@ -62,7 +62,9 @@ export function firstHandover(
 }
 
 /** For streams of which nothing is known yet. */
-function columns(count: number): HandedStreams & { names: (string | undefined)[] } {
+function columns(
+  count: number,
+): HandedStreams & { names: (string | undefined)[]; letters: (string | undefined)[] } {
   return {
     names: new Array<string | undefined>(count).fill(undefined),
     addresses: new Uint32Array(count),
@@ -75,6 +77,7 @@ function columns(count: number): HandedStreams & { names: (string | undefined)[]
     uncovered: new Float64Array(count),
     checkpointCounts: new Float64Array(count),
     aside: new Uint8Array(count),
+    letters: new Array<string | undefined>(count).fill(undefined),
   };
 }
 
@@ -209,6 +212,8 @@ function assemble(
       continue;
     }
     aside[index] = asideOf(shard, stream, readTo[index] as number);
+    if (stream.letters !== undefined)
+      streams.letters[index] = `[${[...stream.letters.values()].map(({ json }) => json).join()}]`;
     if (image !== undefined || cover !== undefined) continue;
     const frame = stream.newest;
     const source = frame ?? placed.get(stream);

@@ -133,6 +133,12 @@ export class Ingest {
     return this.#enqueue({ events: [], streams: [], marks, request }, onReject);
   }
 
+  /** Resolves when the shard can know that a skipped event of the stream, which is not detached, is delivered. */
+  requestDelivered(stream: RoutedStream, sequence: string, onReject: () => Error): Promise<void> {
+    const request = { kind: RECORD.letterDelivered, stream, text: sequence };
+    return this.#enqueue({ events: [], streams: [], marks: undefined, request }, onReject);
+  }
+
   /** Goes on with the queue; called whenever room may have come. */
   resume(): void {
     while (this.isWaiting) {
@@ -366,15 +372,15 @@ export class Ingest {
     return undefined;
   }
 
-  #writeRequest({ kind, stream }: StreamRequest, marks: Marks | undefined): boolean {
+  #writeRequest({ kind, stream, text = '' }: StreamRequest, marks: Marks | undefined): boolean {
     const shard = this.#ports.shards[stream.shard] as ShardHandle;
     // Its first event may have waited in vain.
     if (!defineStream(this.#ports.memory, shard, stream)) {
       this.#full(shard, definitionBytes(stream.name));
       return false;
     }
-    if (!define(this.#ports.memory, shard, kind, stream.index, '')) {
-      this.#full(shard, definitionBytes(''));
+    if (!define(this.#ports.memory, shard, kind, stream.index, text)) {
+      this.#full(shard, definitionBytes(text));
       return false;
     }
     if (kind === RECORD.resumeStream) {

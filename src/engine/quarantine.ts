@@ -9,6 +9,7 @@
  */
 import { TidemarkError } from '../error.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
+import type { FaultText } from '../shard/letters.ts';
 import { Aside, type Fault, faultOf, type HeldOutBytes } from './aside.ts';
 import type { Durability } from './durability.ts';
 import type { Event } from './event.ts';
@@ -64,6 +65,8 @@ export interface QuarantinePorts {
     take: () => readonly Event[],
     onDurable: () => void,
   ) => Promise<void>;
+  /** Has the shard of the stream know that the event of that sequence, which was skipped, is delivered. */
+  readonly tellDelivered: (stream: RoutedStream, sequence: string) => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -84,12 +87,16 @@ export class Quarantine {
     const { address, bytes, kind, position, stream } = entry;
     const json = Buffer.from(memory.u8.slice(address, address + bytes)).toString('utf8');
     shard.returnFrame(address, bytes);
+    if (entry.isRestored && kind === 'skipped') {
+      this.#restoreLetters(stream, json);
+      return;
+    }
     const fault = withCause(shard, entry, faultOf(json));
     const events = entry.isRestored ? [] : eventsFrom(position, { memory, router, shard, stream });
     if (kind === 'aside') this.#setAside(entry, fault, events);
     else
       for (const event of events) {
-        this.#skip(event, fault);
+        this.#skip(stream, event, fault, json);
         break;
       }
     // All that is to be copied is.
@@ -164,11 +171,38 @@ export class Quarantine {
     if (!isRestored) onQuarantine({ stream: stream.name, ...fault });
   }
 
-  #skip(event: Event, fault: Fault): void {
+  /** Those that are before the frontier were delivered. */
+  #restoreLetters(stream: RoutedStream, json: string): void {
+    stream.letters = new Map();
+    for (const letter of JSON.parse(json) as FaultText[]) {
+      const position = this.#ports.router.source(letter.source as string)?.restored ?? 0n;
+      stream.letters.set(letter.sequence, { json: JSON.stringify(letter), isUnderWay: false });
+      if (BigInt(letter.offset as string) < position) this.#onDelivered(stream, letter.sequence);
+    }
+  }
+
+  #onDelivered(stream: RoutedStream, sequence: string): void {
+    const { router, tellDelivered } = this.#ports;
+    // One that is to be forgotten has no letters in any later checkpoint.
+    if (stream.letters?.delete(sequence) === true && router.stream(stream.name) === stream)
+      tellDelivered(stream, sequence);
+  }
+
+  #skip(stream: RoutedStream, event: Event, fault: Fault, json: string): void {
     const { onDeadLetter, onError, router } = this.#ports;
-    this.skipped++;
-    if (onDeadLetter === undefined) return;
     const { attempts, error, sequence } = fault;
+    const key = `${sequence}`;
+    // A duplicate of it has come.
+    if (stream.letters?.get(key)?.isUnderWay === true) return;
+    this.skipped++;
+    if (event.source !== undefined) {
+      stream.letters ??= new Map();
+      stream.letters.set(key, { json, isUnderWay: true });
+    }
+    if (onDeadLetter === undefined) {
+      this.#onDelivered(stream, key);
+      return;
+    }
     const letter = { ...event, payload: event.payload as Uint8Array, sequence, attempts, error };
     // Until it is delivered a crash has to bring it again.
     const { source, offset } = event;
@@ -179,6 +213,7 @@ export class Quarantine {
       try {
         await onDeadLetter(letter);
         unpin?.();
+        this.#onDelivered(stream, key);
       } catch (cause) {
         onError(undeliverable(letter, cause));
       }

@@ -38,8 +38,14 @@ export interface QueuedPush {
 }
 
 export interface StreamRequest {
-  readonly kind: typeof RECORD.checkpointStream | typeof RECORD.forgetStream | typeof RECORD.resumeStream;
+  readonly kind:
+    | typeof RECORD.checkpointStream
+    | typeof RECORD.forgetStream
+    | typeof RECORD.resumeStream
+    | typeof RECORD.letterDelivered;
   readonly stream: RoutedStream;
+  /** With `letterDelivered`: the sequence of the event. */
+  readonly text?: string;
   /** With `resumeStream`: the events with which the stream goes on. Called when the request is written. */
   readonly take?: () => readonly Event[];
 }

@@ -22,6 +22,14 @@ export interface Checkpointed {
   readonly count: number;
 }
 
+/** An event that was skipped. */
+export interface PendingLetter {
+  /** What its shard says of it, as JSON. */
+  readonly json: string;
+  /** It is being delivered; otherwise it was not in an earlier life, and comes again. */
+  readonly isUnderWay: boolean;
+}
+
 /** A stream as the main thread knows it. What a push reads and writes stands together: it meets few cache lines so. */
 export class RoutedStream extends IndexedStream {
   /** Its number among the streams of its shard: another one has it only after `Router.release`. */
@@ -44,6 +52,8 @@ export class RoutedStream extends IndexedStream {
   isRestored = false;
   /** What its newest checkpoint of this life has; undefined: there is none. */
   checkpointed: Checkpointed | undefined;
+  /** Events of it that were skipped and are not delivered yet, by their sequences. */
+  letters: Map<string, PendingLetter> | undefined;
   /** Position of its shard's ring behind its definition: records before that name another stream. */
   definedAt = 0;
   /** Position of its shard's ring behind the record with which it last went on after it was set aside. */

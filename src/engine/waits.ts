@@ -120,6 +120,13 @@ export class Waits {
     state.requireAlive();
   }
 
+  /** Nobody waits for it: a shard that never knows says once more what is delivered, which is at least once. */
+  tellDelivered(stream: RoutedStream, sequence: string): void {
+    const { ingest, state } = this.#ports;
+    if (state.phase === 'closed' || state.phase === 'failed') return;
+    ingest.requestDelivered(stream, sequence, () => state.rejection()).catch(() => undefined);
+  }
+
   /** The engine has failed. */
   failAll(): void {
     const { durability, forgets, ingest, requests, state } = this.#ports;

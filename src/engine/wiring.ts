@@ -69,6 +69,7 @@ export function wireEngine(options: ResolvedOptions, startup: Startup, hooks: En
     onDeadLetter: options.onDeadLetter,
     onQuarantine: (event) => emitSafely(engine, 'quarantine', event),
     resume: (stream, take, onDurable) => waits.untilResumed(stream, take, onDurable),
+    tellDelivered: (stream, sequence) => waits.tellDelivered(stream, sequence),
     onError,
   });
   const hasStore = connection !== undefined;

@@ -29,6 +29,8 @@ export const RECORD = {
   forgetStream: 5,
   /** The stream that was set aside goes on with what follows. */
   resumeStream: 6,
+  /** An event of the stream that was skipped is delivered; its sequence in decimal is in the place of a name. */
+  letterDelivered: 7,
 } as const;
 
 /** Bits of a record's flags. */

@@ -37,6 +37,8 @@ export interface EventProcessorParts {
 }
 
 export class EventProcessor {
+  /** A duplicate of a stream that has skipped events which may not be delivered yet: it may be one of these. */
+  onLetter: (record: RecordPlace, stream: ShardStream) => void = () => undefined;
   readonly #memory: EngineMemory;
   readonly #table: StreamTable;
   readonly #directory: ImageDirectory;
@@ -82,6 +84,7 @@ export class EventProcessor {
     }
     if (isDuplicate(this.#memory, address, stream, flags, source)) {
       this.#counts.dropped++;
+      if (stream.letters.length > 0) this.onLetter(record, stream);
       return false;
     }
     return this.#apply(record, stream, flags, source, now);

@@ -7,7 +7,8 @@ import type { EngineMemory } from '../memory/engine-memory.ts';
 import { ImageDirectory } from '../memory/image-directory.ts';
 import { PAGE_BYTES } from '../memory/size-classes.ts';
 import type { Completions } from './completions.ts';
-import { type Frame, writeFrame } from './frame-writer.ts';
+import { encodeMetadata, type Frame, type Metadata, writeFrame } from './frame-writer.ts';
+import { lettersEntries } from './letters.ts';
 import type { ReplayWindow } from './replay-window.ts';
 import type { ShardHeap } from './shard-heap.ts';
 import type { SourceReports } from './source-reports.ts';
@@ -40,8 +41,16 @@ export class FrameTaker {
     this.#parts = parts;
   }
 
-  /** Waits for room if need be. `metadata` is as for `writeFrame`. @throws ERR_TIDEMARK_MEMORY_FULL, ShardStopped */
-  checkpoint(stream: ShardStream, position: number, now: number, metadata?: Uint8Array): void {
+  /**
+   * Waits for room if need be. `metadata` is as for `writeFrame`, in place of what every checkpoint of the stream says.
+   * @throws ERR_TIDEMARK_MEMORY_FULL, ShardStopped
+   */
+  checkpoint(
+    stream: ShardStream,
+    position: number,
+    now: number,
+    metadata: Metadata | undefined = metadataOf(stream),
+  ): void {
     const { completions, heap, table, triggers, window } = this.#parts;
     const allocate = (bytes: number): number => heap.allocateFrame(bytes, stream.name);
     const frame = this.#write(stream, allocate, metadata) as Frame;
@@ -115,7 +124,7 @@ export class FrameTaker {
   #write(
     stream: ShardStream,
     allocate: (bytes: number) => number,
-    metadata: Uint8Array | undefined,
+    metadata: Metadata | undefined,
   ): Frame | undefined {
     this.#parts.beat();
     return writeFrame(this.#memory, stream, { createdAtMs: this.#clock.wallMs(), allocate, metadata });
@@ -135,4 +144,8 @@ export class FrameTaker {
 /** While records are read again, the stream may be ahead of them. */
 function positionOf({ readTo }: ShardStream, position: number): number {
   return Math.max(position, readTo);
+}
+
+function metadataOf({ letters }: ShardStream): Metadata | undefined {
+  return letters.length === 0 ? undefined : encodeMetadata(lettersEntries(letters));
 }

@@ -19,16 +19,21 @@ export interface CheckpointToWrite {
   readonly createdAtMs: number;
   /** Returns an address that is 16-byte aligned, or 0: there is to be no frame. */
   readonly allocate: (bytes: number) => number;
-  /** One entry of metadata that the frame is to have, as `encodeMetadata` makes it. */
-  readonly metadata?: Uint8Array | undefined;
+  readonly metadata?: Metadata | undefined;
 }
 
-/** An entry of a frame's metadata, in the form in which it is in its extension. */
-export function encodeMetadata(key: string, value: string): Uint8Array {
-  const bytes = new Uint8Array(metadataByteLength([[key, value]]));
+/** Entries of a frame's metadata, in the form in which they are in its extension. */
+export interface Metadata {
+  readonly count: number;
+  readonly bytes: Uint8Array;
+}
+
+export function encodeMetadata(entries: readonly (readonly [string, string])[]): Metadata {
+  const bytes = new Uint8Array(metadataByteLength(entries));
   const view = new DataView(bytes.buffer);
-  writeText(bytes, view, writeText(bytes, view, 0, key), value);
-  return bytes;
+  let at = 0;
+  for (const [key, value] of entries) at = writeText(bytes, view, writeText(bytes, view, at, key), value);
+  return { count: entries.length, bytes };
 }
 
 export function writeFrame(
@@ -48,7 +53,7 @@ function copyFrame(
 ): Frame | undefined {
   const { bodyBytes, extensionBytes } = stream;
   const { metadata } = checkpoint;
-  const metadataBytes = metadata?.length ?? 0;
+  const metadataBytes = metadata?.bytes.length ?? 0;
   const bytes = bodyBytes + extensionBytes + metadataBytes + FRAME_FOOTER_BYTES;
   const address = checkpoint.allocate(bytes);
   if (address === 0) return undefined;
@@ -61,9 +66,9 @@ function copyFrame(
 }
 
 /** Behind an extension without metadata, which ends at `at`. */
-function writeMetadata({ u8, view }: EngineMemory, at: number, metadata: Uint8Array): void {
-  view.setUint32(at - TEXT_HEAD_BYTES, 1, true);
-  u8.set(metadata, at);
+function writeMetadata({ u8, view }: EngineMemory, at: number, { bytes, count }: Metadata): void {
+  view.setUint32(at - TEXT_HEAD_BYTES, count, true);
+  u8.set(bytes, at);
 }
 
 function gatherFrame(
@@ -80,7 +85,7 @@ function gatherFrame(
     snapshots.set(hosted.name, snapshot);
     bodyBytes += 2 * TEXT_HEAD_BYTES + hosted.nameBytes.length + snapshot.length;
   }
-  const extensionBytes = stream.extensionBytes + (checkpoint.metadata?.length ?? 0);
+  const extensionBytes = stream.extensionBytes + (checkpoint.metadata?.bytes.length ?? 0);
   const bytes = bodyBytes + extensionBytes + FRAME_FOOTER_BYTES;
   const address = checkpoint.allocate(bytes);
   if (address === 0) return undefined;

@@ -23,6 +23,7 @@ import type { Completions } from './completions.ts';
 import type { EventProcessor, RecordPlace } from './event-processor.ts';
 import type { FrameTaker } from './frame-taker.ts';
 import { encodeMetadata } from './frame-writer.ts';
+import { type FaultText, letterAt, letterOf, lettersEntries, lettersIn, lettersOf } from './letters.ts';
 import type { ReplayWindow } from './replay-window.ts';
 import type { ShardHeap } from './shard-heap.ts';
 import type { ShardStream } from './stream.ts';
@@ -40,15 +41,6 @@ export class ThreadSpent extends Error {
   constructor(cause: unknown) {
     super('another thread is to try the event', { cause });
   }
-}
-
-/** What is said of an event that is set aside or skipped, as JSON. */
-export interface FaultText {
-  readonly sequence: string;
-  readonly source?: string;
-  readonly offset?: string;
-  readonly attempts: number;
-  readonly error: ErrorRecord;
 }
 
 interface Failure {
@@ -93,6 +85,7 @@ export class PoisonEvents {
     this.#known = policy.known;
     this.#told = parts.words.get(WORD.faultsTaken);
     this.#passKnown();
+    parts.processor.onLetter = (record, stream) => this.#giveAgain(record, stream);
   }
 
   /** What is known of the event at `position`, if it is not to be tried. Positions ascend from call to call. */
@@ -141,10 +134,21 @@ export class PoisonEvents {
     this.#parts.frames.checkpoint(stream, end, now);
   }
 
-  /** The stream was restored from a checkpoint that says, by `text`, that it is set aside. */
-  restored(stream: ShardStream, text: string): void {
+  /** The stream was restored from a checkpoint with metadata, which may say that it is set aside, or of what it has skipped. */
+  restored(stream: ShardStream, metadata: ReadonlyMap<string, string>): void {
+    const letters = lettersOf(metadata);
+    stream.letters = lettersIn(letters);
+    if (letters !== undefined)
+      this.#tell(COMPLETION.skipped, stream, { text: letters, position: 0, isRestored: true });
+    const text = metadata.get(ASIDE_KEY);
+    if (text === undefined) return;
     stream.isAside = true;
     this.#tell(COMPLETION.aside, stream, { text, position: 0, isRestored: true });
+  }
+
+  /** An event of the stream that was skipped is delivered. */
+  delivered(stream: ShardStream, sequence: string): void {
+    stream.letters = stream.letters.filter((letter) => letter.sequence !== sequence);
   }
 
   /** Position from which on the ring is kept for main to copy from, at most `read`. */
@@ -184,22 +188,37 @@ export class PoisonEvents {
     const { position } = record;
     if (this.#policy.onPoison === 'skip') {
       const isDue = this.#parts.processor.skip(record, stream, failure.now);
-      const text = this.#textOf(record, failure);
-      this.#tell(COMPLETION.skipped, stream, { text, position, isRestored: false });
+      const fault = this.#textOf(record, failure);
+      const letter = letterOf(fault);
+      if (letter !== undefined) stream.letters = [...stream.letters, letter];
+      this.#tell(COMPLETION.skipped, stream, { text: JSON.stringify(fault), position, isRestored: false });
       // Were it read again by a thread that follows, or before a later event that fails, it would fail again.
       if (!stream.isLasting) this.#parts.frames.cover(stream, record.end, failure.now);
       return isDue;
     }
     this.#parts.processor.prepare(record, stream);
-    const text = this.#textOf(record, failure);
+    const text = JSON.stringify(this.#textOf(record, failure));
+    const metadata = encodeMetadata([[ASIDE_KEY, text], ...lettersEntries(stream.letters)]);
     this.#parts.wanted.remove(stream);
     // Of the event under way nothing is in the checkpoint.
     stream.seen--;
-    this.#parts.frames.checkpoint(stream, position, failure.now, encodeMetadata(ASIDE_KEY, text));
+    this.#parts.frames.checkpoint(stream, position, failure.now, metadata);
     this.#tell(COMPLETION.aside, stream, { text, position, isRestored: false });
     stream.seen++;
     stream.isAside = true;
     return false;
+  }
+
+  /** A duplicate of an event that was skipped, perhaps by an earlier life: main knows which of these it is delivering. */
+  #giveAgain(record: RecordPlace, stream: ShardStream): void {
+    const { sequence, source, offset } = this.#placeOf(record);
+    if (source === undefined) return;
+    const letter = letterAt(stream.letters, { sequence, source, offset });
+    if (letter === undefined) return;
+    const { position } = record;
+    this.#tell(COMPLETION.skipped, stream, { text: JSON.stringify(letter), position, isRestored: false });
+    // As where it is given up: a thread that follows may not come to it again.
+    this.#parts.completions.flush();
   }
 
   #tell(
@@ -218,20 +237,27 @@ export class PoisonEvents {
     this.#untaken.push({ number: this.#told, position: fault.position });
   }
 
-  #textOf({ address }: RecordPlace, { attempts, error }: Failure): string {
-    const { memory, table } = { memory: this.#memory, table: this.#parts.table };
-    const flags = (memory.u32[(address >>> 2) + 1] as number) >>> 16;
-    const hasSource = (flags & FLAG.source) !== 0;
-    const source = table.sources[memory.u32[(address + AT.source) >>> 2] as number];
-    const text: FaultText = {
-      sequence: `${memory.u64[(address + AT.sequence) / 8]}`,
-      ...(hasSource
-        ? { source: source?.name as string, offset: `${memory.u64[(address + AT.offset) / 8]}` }
-        : {}),
+  /** The record has the event's sequence by now. */
+  #textOf(record: RecordPlace, { attempts, error }: Failure): FaultText {
+    const { source, offset } = this.#placeOf(record);
+    return {
+      sequence: `${this.#memory.u64[(record.address + AT.sequence) / 8]}`,
+      ...(source === undefined ? {} : { source, offset: `${offset}` }),
       attempts,
       error: shortened(error),
     };
-    return JSON.stringify(text);
+  }
+
+  /** What the event itself brings. */
+  #placeOf({ address }: RecordPlace): { sequence?: bigint; source?: string; offset: bigint } {
+    const { u32, u64 } = this.#memory;
+    const flags = (u32[(address >>> 2) + 1] as number) >>> 16;
+    const source = this.#parts.table.sources[u32[(address + AT.source) >>> 2] as number];
+    return {
+      ...((flags & FLAG.sequence) === 0 ? {} : { sequence: u64[(address + AT.sequence) / 8] as bigint }),
+      ...((flags & FLAG.source) === 0 ? {} : { source: source?.name as string }),
+      offset: u64[(address + AT.offset) / 8] as bigint,
+    };
   }
 
   /** The state of the stream is what it was before the event. @throws ThreadSpent with `error` as its cause */

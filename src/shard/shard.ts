@@ -300,6 +300,9 @@ export class Shard {
       case RECORD.forgetStream:
         this.#forget(this.#table.streams[index] as ShardStream);
         return;
+      case RECORD.letterDelivered:
+        this.#poison.delivered(this.#table.streams[index] as ShardStream, this.#nameIn(address));
+        return;
       case RECORD.resumeStream:
         this.#poison.resume(this.#table.streams[index] as ShardStream, this.#record, this.#now);
         return;
@@ -365,12 +368,11 @@ export class Shard {
 
   /** Covers streams until what they hold of the ring is little enough. */
   #keepWithinRing(): void {
-    for (
-      let stream = this.#window.excess(this.#ring);
-      stream !== undefined;
-      stream = this.#window.excess(this.#ring)
-    )
+    for (;;) {
+      const stream = this.#window.excess(this.#ring);
+      if (stream === undefined) return;
       this.#frames.cover(stream, this.#record.end, this.#now);
+    }
   }
 
   /** What was pushed before the request has to be read first; requests that came since are one. */

@@ -80,13 +80,13 @@ export class StreamTable {
 
   /**
    * A stream as the frame at `address` has it, with all its records before `readTo` of the ring. The frame is verified
-   * again: it may have been on a disk. Returns what it says of its stream's being set aside, if it is.
+   * again: it may have been on a disk. Returns its metadata, if it has some.
    * @throws as `defineStream` and `layOut`; ERR_TIDEMARK_STATE_VERSION, ERR_TIDEMARK_UNCLAIMED_STATE
    */
   restoreStream(
     stream: ShardStream,
     frame: { address: number; bytes: number; readTo: number },
-  ): string | undefined {
+  ): ReadonlyMap<string, string> | undefined {
     const { name } = stream;
     const view = viewFrameAt(this.#memory, frame.address, frame.bytes);
     this.#requireClaimed(stream, view);
@@ -106,7 +106,7 @@ export class StreamTable {
     }
     this.noteFrame(stream, frame);
     this.#enter(stream, frame.readTo, Number(view.eventCount));
-    return view.hasMetadata ? view.metadata().get(ASIDE_KEY) : undefined;
+    return view.hasMetadata ? view.metadata() : undefined;
   }
 
   /** The frame is the newest of the stream, and has all that its image has. */

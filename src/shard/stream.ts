@@ -1,6 +1,7 @@
 /** What a shard knows of one of its streams, apart from the bytes in the stream's image. */
 import type { CheckpointFacts } from '../checkpoint/schedule.ts';
 import { Link, LinkedList } from '../linked-list.ts';
+import type { FaultText } from './letters.ts';
 import type { HostedOperator, HostedOperators } from './operator-host.ts';
 
 /** A source that a stream has had events from. Its next offset is in the stream's image. */
@@ -21,6 +22,8 @@ export class SourcePosition {
     this.stream = stream;
   }
 }
+
+const NO_LETTERS: readonly FaultText[] = [];
 
 /**
  * An event reads and writes what stands first, so that it meets few cache lines: of ten thousand streams none is in
@@ -76,6 +79,9 @@ export class ShardStream implements CheckpointFacts {
   coverBytes = 0;
   /** A checkpoint replaces the cover, once main can know of that. */
   isCoverStale = false;
+
+  /** Events of it that were skipped, and may not be delivered yet. */
+  letters: readonly FaultText[] = NO_LETTERS;
 
   firstUncoveredAt = 0;
   /** Kept with `idleMs` only. */

@@ -8,6 +8,7 @@
 import { BODY_EVENT_COUNT } from '../codec/body.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import type { ImageDirectory } from '../memory/image-directory.ts';
+import { lettersIn } from './letters.ts';
 import { holdBack } from './passed-over.ts';
 import type { PoisonEvents } from './poison.ts';
 import type { ShardHeap } from './shard-heap.ts';
@@ -77,6 +78,7 @@ function bringBack(
   const bytes = cover?.bytes ?? (streams.bytes[index] as number);
   let uncovered = 0;
   stream.isAside = streams.aside[index] === ASIDE.yes;
+  stream.letters = lettersIn(streams.letters[index]);
   if (image !== undefined) {
     table.adoptStream(stream, image);
     const checkpointCount = streams.checkpointCounts[index] as number;
@@ -84,8 +86,9 @@ function bringBack(
     // Modulo 2^32, as what the image knows is.
     uncovered = checkpointCount > 0 ? count - checkpointCount : (count - image.restoredCount) % 2 ** 32;
   } else if (address !== 0) {
-    const text = table.restoreStream(stream, { address, bytes, readTo: stream.readTo });
-    if (text !== undefined && streams.aside[index] === ASIDE.asRestored) poison.restored(stream, text);
+    const metadata = table.restoreStream(stream, { address, bytes, readTo: stream.readTo });
+    if (metadata !== undefined && streams.aside[index] === ASIDE.asRestored)
+      poison.restored(stream, metadata);
     uncovered = streams.uncovered[index] as number;
   }
   if (streams.isTransient[index] === 1) heap.free(address, bytes);

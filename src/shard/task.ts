@@ -28,6 +28,8 @@ export interface HandedStreams {
   /** Its event count in the newest checkpoint of this life; 0: there is none. */
   readonly checkpointCounts: Float64Array;
   readonly aside: Uint8Array;
+  /** JSON of its events that were skipped and may not be delivered yet; undefined: none, or the frame says. */
+  readonly letters: readonly (string | undefined)[];
 }
 
 /** Whether a stream is set aside. */

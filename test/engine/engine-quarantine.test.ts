@@ -435,6 +435,55 @@ describe('a dead letter', () => {
     expect(told.frontier.at(-1)).toEqual({ source: 'numbers', offset: 10n });
   });
 
+  test.each(KINDS)(
+    'comes again after a restart if it was not delivered, of a stream of kind %s',
+    async (kind) => {
+      const traces = newTraces();
+      const directory = await newDirectory();
+      const letters: DeadLetter[] = [];
+      const options = { directory, onPoison: 'skip' } as const;
+      const { engine } = await open({ ...options, onDeadLetter: () => new Promise<void>(() => undefined) });
+      const push = (to: CheckpointEngine, n: number): Promise<void> =>
+        to.push(
+          at(kind, n, n === 3 ? ` throw ${traces.directory}` : n === 6 ? ` exit ${traces.directory}` : ''),
+        );
+      for (let n = 0; n < 10; n++) await push(engine, n);
+      await engine.close();
+      // What is behind the events is durable, so they are duplicates: twice, and then delivered.
+      for (const isTaken of [false, true]) {
+        letters.length = 0;
+        const { engine: next } = await open({
+          ...options,
+          onDeadLetter: (letter) => {
+            letters.push(letter);
+            return isTaken ? undefined : new Promise<void>(() => undefined);
+          },
+        });
+        expect(next.position('numbers')).toBe(3n);
+        for (let n = 3; n < 10; n++) await push(next, n);
+        await next.checkpoint();
+        expect(
+          letters.map(({ stream, offset, sequence, attempts }) => [stream, offset, sequence, attempts]),
+        ).toEqual([
+          [kind, 3n, 4n, 3],
+          [kind, 6n, 7n, 3],
+        ]);
+        expect(letters[0]?.error.cause).toMatchObject({ message: 'no good: 3' });
+        await expectState(next, kind, [0, 1, 2, 4, 5, 7, 8, 9]);
+        await next.close();
+      }
+      const { engine: last } = await open({
+        ...options,
+        onDeadLetter: (letter) => void letters.push(letter),
+      });
+      expect(last.position('numbers')).toBe(10n);
+      for (let n = 0; n < 12; n++) await push(last, n);
+      await last.checkpoint();
+      expect(letters).toHaveLength(2);
+      await expectState(last, kind, [0, 1, 2, 4, 5, 7, 8, 9, 10, 11]);
+    },
+  );
+
   test.each([
     [
       'throws',

@@ -1,8 +1,9 @@
 /**
  * Shards die at random calls of operators and between turns, processes between any two acts, and events are poison: a
  * thousand seeds of it.
- * Checked: at every commit, that each event before a frontier is durable, or delivered as a dead letter; at the end, that every stream has each of its
- * events once, in order, and that nothing is left of the memory of streams that are forgotten.
+ * Checked: at every commit, that each event before a frontier is durable, or delivered as a dead letter; at the end, that
+ * every stream has each of its events once, in order, that each which was skipped was delivered by some life, and that
+ * nothing is left of the memory of streams that are forgotten.
  */
 import { expect, test } from 'vitest';
 import { ACTS, fewestActs, runDeaths, type Tested } from './support/deaths-run.ts';

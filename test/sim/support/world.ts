@@ -99,6 +99,8 @@ export interface Past {
   readonly frontiers: ReadonlyMap<string, bigint>;
   readonly log: Logged[];
   readonly offsets: Map<string, number>;
+  /** Skipped events that were delivered, or need not be since their streams were forgotten, by their numbers. */
+  readonly delivered: Set<number>;
 }
 
 /** Of all lives: nothing of one runs any more when the next one begins. */
@@ -120,6 +122,7 @@ export function begin(random: Random): Past {
     frontiers: new Map(),
     log: [],
     offsets: new Map(),
+    delivered: new Set(),
   };
 }
 
@@ -288,6 +291,7 @@ export class World {
         }),
       onQuarantine: () => undefined,
       resume: (stream, take, onDurable) => waits.untilResumed(stream, take, onDurable),
+      tellDelivered: (stream, sequence) => waits.tellDelivered(stream, sequence),
       onError: (error) => {
         throw error;
       },
@@ -351,6 +355,8 @@ export class World {
     this.#requestCheckpoint();
     while (this.#handles.some(({ checkpointsDone }) => checkpointsDone !== this.#request)) await this.#turn();
     while (!this.#central.isIdle || this.#underWay !== undefined) this.#commit();
+    for (const number of this.#letters.keys()) this.#deliver(number);
+    this.#expectDelivered();
     for (const stream of this.#router.streams()) this.#compare(stream);
   }
 
@@ -500,7 +506,7 @@ export class World {
       this.#pushNew();
     } else if (this.#ingest.tryAccept(again.event, false)) {
       this.#backlog.shift();
-      if (!this.#isKnown(again)) this.#accepted(again);
+      if (!this.#isKnown(again) || this.#isToDeliver(again)) this.#accepted(again);
     }
   }
 
@@ -552,6 +558,10 @@ export class World {
     return BigInt(offset) < (restored.offsets.get(source as string) ?? 0n);
   }
 
+  #isToDeliver({ isPoison, number }: Logged): boolean {
+    return isPoison && this.#past.onPoison === 'skip' && !this.#past.delivered.has(number);
+  }
+
   #requestCheckpoint(): void {
     this.#request++;
     for (const handle of this.#handles) handle.requestCheckpoint(this.#request);
@@ -559,6 +569,8 @@ export class World {
 
   #forget(stream: RoutedStream | undefined): void {
     if (stream?.hasEvents !== true) return;
+    for (const { event, number } of this.#past.log)
+      if (event.stream === stream.name) this.#past.delivered.add(number);
     this.#router.detach(stream);
     this.#restored.delete(stream.name);
     this.#quarantine.onDetached(stream);
@@ -569,12 +581,7 @@ export class World {
   /** Somebody decides about a stream that is set aside, or a letter is delivered. */
   #endQuarantine(): void {
     const random = this.#random;
-    for (const [number, deliver] of this.#letters) {
-      if (!random.chance(0.5)) continue;
-      deliver();
-      this.#letters.delete(number);
-      this.#poison = this.#poison.filter((event) => event.number !== number);
-    }
+    for (const number of this.#letters.keys()) if (random.chance(0.5)) this.#deliver(number);
     const streams = this.#quarantine.list();
     if (streams.length === 0) return;
     const { stream: name } = random.pick(streams);
@@ -589,6 +596,24 @@ export class World {
         : this.#quarantine[way === 'skip' ? 'skip' : 'retry'](name);
     // It may be set aside again, or forgotten.
     ended.catch(() => undefined);
+  }
+
+  #deliver(number: number): void {
+    this.#letters.get(number)?.();
+    this.#letters.delete(number);
+    this.#past.delivered.add(number);
+    this.#poison = this.#poison.filter((event) => event.number !== number);
+  }
+
+  /** What its source brings again is delivered by some life. */
+  #expectDelivered(): void {
+    if (this.#past.onPoison !== 'skip') return;
+    for (const { event, isPoison, number, offset, source } of this.#past.log) {
+      if (!isPoison || source === undefined || this.#past.delivered.has(number)) continue;
+      throw new Error(
+        `event ${number} of '${event.stream}', at ${offset} of '${source}', was never delivered`,
+      );
+    }
   }
 
   /** Any stream, or one whose checkpoint is being written, and will be refused. */
