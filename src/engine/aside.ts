@@ -3,9 +3,9 @@
  * held out pins the frontiers of its sources, so that a crash loses nothing of it. Main thread only.
  */
 import { type ErrorRecord, fromErrorRecord } from '../error.ts';
-import type { FaultText } from '../shard/letters.ts';
+import type { FaultText, GivenUpText } from '../shard/letters.ts';
 import type { Event, U64 } from './event.ts';
-import { payloadBytes } from './event-checks.ts';
+import { nextOffsetOf, payloadBytes } from './event-checks.ts';
 import { copiesFrom } from './event-copies.ts';
 import type { Router } from './router.ts';
 
@@ -41,6 +41,9 @@ export class Aside {
   /** The stream is to go on, as soon as its shard can be told. */
   isEnding = false;
   #events: Event[] = [];
+  /** Of the events that are given up, or were dropped: the greatest next offset of each source, and sequence. */
+  readonly #gone = new Map<string, U64>();
+  #goneSequence: U64 | undefined;
   readonly #budget: HeldOutBytes;
   readonly #pins = new Map<string, { readonly offset: U64; readonly release: () => void }>();
 
@@ -90,6 +93,7 @@ export class Aside {
     const at = this.isRestored ? this.#events.findIndex(isFault) : 0;
     if (at < 0) return source === undefined;
     const [gone] = this.#events.splice(at, 1);
+    this.#noteGone(gone as Event);
     this.bytes -= bytesOf(gone as Event);
     this.#budget.used -= bytesOf(gone as Event);
     return true;
@@ -97,7 +101,7 @@ export class Aside {
 
   /** Gives up all that is held out. */
   giveUp(): void {
-    this.take();
+    for (const event of this.take()) this.#noteGone(event);
     this.dropped = 0;
   }
 
@@ -117,6 +121,23 @@ export class Aside {
     this.#pins.clear();
   }
 
+  /** What was given up, as records for the shard say it: a crash may have the sources bring it again. */
+  givenUp(): string[] {
+    const texts: GivenUpText[] = [...this.#gone].map(([source, nextOffset]) => ({
+      source,
+      nextOffset: `${nextOffset}`,
+    }));
+    if (this.#goneSequence !== undefined) texts.push({ sequence: `${this.#goneSequence}` });
+    return texts.map((text) => JSON.stringify(text));
+  }
+
+  #noteGone({ nextOffset, offset, sequence, source }: Event): void {
+    if (sequence !== undefined && sequence > (this.#goneSequence ?? -1)) this.#goneSequence = sequence;
+    if (source === undefined || offset === undefined) return;
+    const next = nextOffsetOf(offset, nextOffset);
+    if (next > (this.#gone.get(source) ?? -1)) this.#gone.set(source, next);
+  }
+
   #add(event: Event, router: Router): void {
     const { source, offset } = event;
     if (source !== undefined && offset !== undefined) this.pin(source, offset, router);
@@ -125,6 +146,7 @@ export class Aside {
     const fits = this.#budget.used + bytes <= this.#budget.max || this.held === 0 || this.isEnding;
     if (this.dropped > 0 || !fits) {
       this.dropped++;
+      this.#noteGone(event);
       return;
     }
     this.#events.push(event);

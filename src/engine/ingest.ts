@@ -126,10 +126,11 @@ export class Ingest {
   requestResume(
     stream: RoutedStream,
     take: () => readonly Event[],
+    givenUp: readonly string[],
     marks: Marks,
     onReject: () => Error,
   ): Promise<void> {
-    const request = { kind: RECORD.resumeStream, stream, take };
+    const request = { kind: RECORD.resumeStream, stream, take, givenUp: [...givenUp] };
     return this.#enqueue({ events: [], streams: [], marks, request }, onReject);
   }
 
@@ -372,16 +373,20 @@ export class Ingest {
     return undefined;
   }
 
-  #writeRequest({ kind, stream, text = '' }: StreamRequest, marks: Marks | undefined): boolean {
+  #writeRequest({ givenUp = [], kind, stream, text = '' }: StreamRequest, marks: Marks | undefined): boolean {
     const shard = this.#ports.shards[stream.shard] as ShardHandle;
     // Its first event may have waited in vain.
     if (!defineStream(this.#ports.memory, shard, stream)) {
       this.#full(shard, definitionBytes(stream.name));
       return false;
     }
-    if (!define(this.#ports.memory, shard, kind, stream.index, text)) {
-      this.#full(shard, definitionBytes(text));
-      return false;
+    const all = [...givenUp.map((what) => ({ of: RECORD.giveUp, what })), { of: kind, what: text }];
+    for (const { of, what } of all) {
+      if (define(this.#ports.memory, shard, of, stream.index, what)) givenUp.shift();
+      else {
+        this.#full(shard, definitionBytes(what));
+        return false;
+      }
     }
     if (kind === RECORD.resumeStream) {
       stream.resumedAt = shard.ring.written;

@@ -63,6 +63,7 @@ export interface QuarantinePorts {
   readonly resume: (
     stream: RoutedStream,
     take: () => readonly Event[],
+    givenUp: readonly string[],
     onDurable: () => void,
   ) => Promise<void>;
   /** Has the shard of the stream know that the event of that sequence, which was skipped, is delivered. */
@@ -132,7 +133,7 @@ export class Quarantine {
     const { stream, aside } = this.#require(name);
     if (aside.dropped > 0) throw needsReplay(name, aside);
     if (!aside.giveUpFault()) throw notReadAgain(name, aside);
-    await this.#resume(stream, aside);
+    await this.#resume(stream, aside, aside.givenUp());
   }
 
   /** Gives up what is held out. @throws ERR_TIDEMARK_NOT_FOUND */
@@ -140,7 +141,7 @@ export class Quarantine {
     const { stream, aside } = this.#require(name);
     const count = aside.held + aside.dropped;
     aside.giveUp();
-    await this.#resume(stream, aside);
+    await this.#resume(stream, aside, aside.givenUp());
     return count;
   }
 
@@ -220,7 +221,7 @@ export class Quarantine {
     })();
   }
 
-  async #resume(stream: RoutedStream, aside: Aside): Promise<void> {
+  async #resume(stream: RoutedStream, aside: Aside, givenUp: readonly string[] = []): Promise<void> {
     this.#streams.delete(stream);
     aside.isEnding = true;
     // Until the shard is told it passes the stream's events by, so they are held out: those, too, that wait for room now.
@@ -228,7 +229,7 @@ export class Quarantine {
       stream.aside = undefined;
       return aside.take();
     };
-    await this.#ports.resume(stream, take, () => aside.release());
+    await this.#ports.resume(stream, take, givenUp, () => aside.release());
   }
 
   #require(name: string): { stream: RoutedStream; aside: Aside } {

@@ -46,6 +46,8 @@ export interface StreamRequest {
   readonly stream: RoutedStream;
   /** With `letterDelivered`: the sequence of the event. */
   readonly text?: string;
+  /** With `resumeStream`: what is given up before, as the records say it; those are taken away that are written. */
+  readonly givenUp?: string[];
   /** With `resumeStream`: the events with which the stream goes on. Called when the request is written. */
   readonly take?: () => readonly Event[];
 }

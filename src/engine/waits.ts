@@ -98,19 +98,20 @@ export class Waits {
   }
 
   /**
-   * A stream that was set aside goes on with what `take` returns when it does. Resolves when that is durable; calls
+   * A stream that was set aside goes on without what is `givenUp`, and with what `take` returns when it does. Resolves when that is durable; calls
    * `onDurable` when it is, also if the store has been full for too long before. If the stream is set aside anew, that is
    * once what came before is durable; what is held out then has pins of its own.
    */
   async untilResumed(
     stream: RoutedStream,
     take: () => readonly Event[],
+    givenUp: readonly string[],
     onDurable: () => void,
   ): Promise<void> {
     const { commits, ingest, state } = this.#ports;
     const marks: Marks = new Map();
     const since = this.#clock.now();
-    await ingest.requestResume(stream, take, marks, () => state.rejection());
+    await ingest.requestResume(stream, take, givenUp, marks, () => state.rejection());
     const released = this.#untilReleased(stream, marks.get(stream) as number);
     // It is rejected only when nothing counts any more.
     released.then(onDurable, onDurable);

@@ -68,7 +68,7 @@ export function wireEngine(options: ResolvedOptions, startup: Startup, hooks: En
     bytesMax: options.quarantineBytes,
     onDeadLetter: options.onDeadLetter,
     onQuarantine: (event) => emitSafely(engine, 'quarantine', event),
-    resume: (stream, take, onDurable) => waits.untilResumed(stream, take, onDurable),
+    resume: (stream, take, givenUp, onDurable) => waits.untilResumed(stream, take, givenUp, onDurable),
     tellDelivered: (stream, sequence) => waits.tellDelivered(stream, sequence),
     onError,
   });

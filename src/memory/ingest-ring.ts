@@ -31,6 +31,8 @@ export const RECORD = {
   resumeStream: 6,
   /** An event of the stream that was skipped is delivered; its sequence in decimal is in the place of a name. */
   letterDelivered: 7,
+  /** Before `resumeStream`: events that were held out are given up; in the place of a name is which, as JSON. */
+  giveUp: 8,
 } as const;
 
 /** Bits of a record's flags. */

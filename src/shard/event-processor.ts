@@ -9,6 +9,7 @@ import type { ImageDirectory } from '../memory/image-directory.ts';
 import { AT, FLAG } from '../memory/ingest-ring.ts';
 import { isDuplicate, isLess } from './duplicates.ts';
 import type { EventCounts } from './event-counts.ts';
+import type { GivenUpText } from './letters.ts';
 import { processEvent } from './operator-host.ts';
 import { holdBack } from './passed-over.ts';
 import type { ReplayWindow } from './replay-window.ts';
@@ -127,6 +128,22 @@ export class EventProcessor {
     this.#moveSequence(address, image);
     if (position !== undefined) this.#moveOn(address, position);
     return this.#triggers.onEvent(stream, 0, now);
+  }
+
+  /**
+   * Events that are given up are duplicates from here on. `position` is of the record that says so, which is kept until the
+   * checkpoint with which the stream goes on; no low is opened, since main holds the frontiers until then.
+   */
+  moveBehind(stream: ShardStream, { nextOffset, sequence, source }: GivenUpText, position: number): void {
+    const { u64, view } = this.#memory;
+    const place = source === undefined ? undefined : this.#table.positionIn(stream, source);
+    if (stream.isLasting) this.#directory.keep(stream.index, stream.image, stream.bodyBytes, position);
+    else this.#window.note(stream, position);
+    const image = stream.image / 8;
+    if (sequence !== undefined && BigInt(sequence) > (u64[image] as bigint)) u64[image] = BigInt(sequence);
+    if (place === undefined || nextOffset === undefined) return;
+    if (BigInt(nextOffset) > view.getBigUint64(place.offsetAddress, true))
+      view.setBigUint64(place.offsetAddress, BigInt(nextOffset), true);
   }
 
   /** For an event that is not to be tried: the stream has an image, and the record the event's sequence. */

@@ -19,6 +19,13 @@ export interface FaultText {
   readonly error: ErrorRecord;
 }
 
+/** Events of a stream that are given up: those up to a sequence, and those of a source before an offset. */
+export interface GivenUpText {
+  readonly sequence?: string;
+  readonly source?: string;
+  readonly nextOffset?: string;
+}
+
 /** Where an event is, if it brings that. */
 export interface EventPlace {
   readonly sequence: bigint | undefined;

@@ -23,7 +23,15 @@ import type { Completions } from './completions.ts';
 import type { EventProcessor, RecordPlace } from './event-processor.ts';
 import type { FrameTaker } from './frame-taker.ts';
 import { encodeMetadata } from './frame-writer.ts';
-import { type FaultText, letterAt, letterOf, lettersEntries, lettersIn, lettersOf } from './letters.ts';
+import {
+  type FaultText,
+  type GivenUpText,
+  letterAt,
+  letterOf,
+  lettersEntries,
+  lettersIn,
+  lettersOf,
+} from './letters.ts';
 import type { ReplayWindow } from './replay-window.ts';
 import type { ShardHeap } from './shard-heap.ts';
 import type { ShardStream } from './stream.ts';
@@ -146,9 +154,19 @@ export class PoisonEvents {
     this.#tell(COMPLETION.aside, stream, { text, position: 0, isRestored: true });
   }
 
-  /** An event of the stream that was skipped is delivered. */
-  delivered(stream: ShardStream, sequence: string): void {
-    stream.letters = stream.letters.filter((letter) => letter.sequence !== sequence);
+  /** What main says in the record of events of the stream that were skipped or held out. */
+  told(
+    kind: typeof RECORD.letterDelivered | typeof RECORD.giveUp,
+    { address, position }: RecordPlace,
+    stream: ShardStream,
+  ): void {
+    const length = this.#memory.u32[(address + AT.length) >>> 2] as number;
+    const text = this.#parts.table.readName(address + AT.name, length);
+    if (kind === RECORD.letterDelivered)
+      stream.letters = stream.letters.filter((letter) => letter.sequence !== text);
+    // Otherwise it has gone on, with that behind it, and the record is read again; or it is to be forgotten.
+    else if (stream.isAside)
+      this.#parts.processor.moveBehind(stream, JSON.parse(text) as GivenUpText, position);
   }
 
   /** Position from which on the ring is kept for main to copy from, at most `read`. */

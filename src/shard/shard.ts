@@ -1,6 +1,5 @@
 /**
- * A shard: drains its ingest ring, runs operators, keeps the images, takes checkpoints. One thread runs
- * it; `step` is one turn of its loop and needs no thread of its own.
+ * A shard: drains its ingest ring, runs operators, keeps the images, takes checkpoints. One thread runs it; `step` is one turn.
  *
  * Order within a turn, which the main thread relies on:
  * 1. events, with a frame told (its lows first) as soon as one is due, and streams that are forgotten likewise;
@@ -301,7 +300,8 @@ export class Shard {
         this.#forget(this.#table.streams[index] as ShardStream);
         return;
       case RECORD.letterDelivered:
-        this.#poison.delivered(this.#table.streams[index] as ShardStream, this.#nameIn(address));
+      case RECORD.giveUp:
+        this.#poison.told(kind, this.#record, this.#table.streams[index] as ShardStream);
         return;
       case RECORD.resumeStream:
         this.#poison.resume(this.#table.streams[index] as ShardStream, this.#record, this.#now);

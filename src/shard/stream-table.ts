@@ -221,6 +221,11 @@ export class StreamTable {
     return positionOf(stream, source) as SourcePosition;
   }
 
+  /** As `ensurePosition`, of a source that need not be defined. */
+  positionIn(stream: ShardStream, source: string): SourcePosition {
+    return this.ensurePosition(stream, this.#sourceNamed(source));
+  }
+
   /** Name of a definition record's subject, from its UTF-8 in shared memory. */
   readName(address: number, bytes: number): string {
     const name = decodeUtf8(this.#memory.u8, address, address + bytes);

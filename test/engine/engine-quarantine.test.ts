@@ -264,6 +264,41 @@ describe('a stream in quarantine', () => {
     await expectState(next, 'heap', [0, 1, 2, 3, 4, 10]);
   });
 
+  describe.each(['drop', 'skip'] as const)('whose event is given up by %s', (way) => {
+    test.each(KINDS)(
+      'has that behind it, though the source is read again from before, of kind %s',
+      async (kind) => {
+        const directory = await newDirectory();
+        const traces = newTraces();
+        const { engine } = await open({ directory, quarantineBytes: 500 });
+        // The second one holds the frontier at 0.
+        for (const stream of ['slot-first', kind]) {
+          const set = isQuarantined(engine);
+          const offset = stream === kind ? 4 : 0;
+          if (stream === kind) for (let n = 1; n < 4; n++) await engine.push(at(kind, n));
+          await engine.push(at(stream, offset, ` throw ${traces.directory}`));
+          await set;
+        }
+        // Beyond quarantineBytes.
+        if (way === 'drop') for (let n = 5; n < 9; n++) await engine.push(at(kind, n));
+        await engine[way](kind);
+        await engine.close();
+        const { engine: next } = await open({ directory });
+        expect(next.position('numbers')).toBe(0n);
+        expect(next.quarantined()).toMatchObject([{ stream: 'slot-first' }]);
+        for (let n = 1; n < 12; n++)
+          await next.push(at(kind, n, n === 4 ? ` throw ${traces.directory}` : ''));
+        expect((await next.checkpoint()).quarantined).toMatchObject([{ stream: 'slot-first' }]);
+        const gone = way === 'drop' ? [4, 5, 6, 7, 8] : [4];
+        await expectState(
+          next,
+          kind,
+          Array.from({ length: 11 }, (_, i) => i + 1).filter((n) => !gone.includes(n)),
+        );
+      },
+    );
+  });
+
   test('can be forgotten, and its name used anew', async () => {
     const { engine, told } = await withQuarantined();
     await engine.forget('heap');

@@ -52,7 +52,7 @@ class Bench {
     const ingest = {
       accept: (_: unknown, marks: Marks | undefined) => mark(marks),
       requestCheckpoint: (_: unknown, marks: Marks) => mark(marks),
-      requestResume: (_: unknown, take: () => unknown, marks: Marks) => {
+      requestResume: (_: unknown, take: () => unknown, __: unknown, marks: Marks) => {
         take();
         return mark(marks);
       },
@@ -93,7 +93,7 @@ describe('a stream that goes on holds its frontiers', () => {
   async function resumed(bench: Bench) {
     const told = { isDurable: false, error: undefined as unknown };
     const onDurable = (): void => void (told.isDurable = true);
-    const ended = bench.waits.untilResumed(bench.stream, () => [], onDurable);
+    const ended = bench.waits.untilResumed(bench.stream, () => [], [], onDurable);
     ended.catch((error: unknown) => void (told.error = error));
     bench.steps.accepted();
     await nextTurn();

@@ -290,7 +290,7 @@ export class World {
           this.#letters.set(Number.parseInt(Buffer.from(payload).toString(), 10), resolve);
         }),
       onQuarantine: () => undefined,
-      resume: (stream, take, onDurable) => waits.untilResumed(stream, take, onDurable),
+      resume: (stream, take, givenUp, onDurable) => waits.untilResumed(stream, take, givenUp, onDurable),
       tellDelivered: (stream, sequence) => waits.tellDelivered(stream, sequence),
       onError: (error) => {
         throw error;
