@@ -251,12 +251,13 @@ export class Ingest {
     return isComplete;
   }
 
-  /** Writes the request; what the stream goes on with is events of the push then. */
+  /** Writes the request; what the stream goes on with, which was accepted long ago, is events of the push then. */
   #resumeStream(push: QueuedPush, take: () => readonly Event[]): boolean {
     const request = push.request as StreamRequest;
     if (!this.#writeRequest(request, undefined)) return false;
     push.request = undefined;
     push.events = take();
+    this.accepted -= push.events.length;
     if (push.marks !== undefined) this.#mark(push.marks, request.stream);
     push.streams = push.events.map(() => request.stream);
     announce(push, this.#ports.router);

@@ -232,6 +232,8 @@ describe('a stream in quarantine', () => {
     await engine.push(at('heap', 10));
     expect(await failureCode(engine.retry('heap'))).toBe('ERR_TIDEMARK_QUARANTINED');
     expect(engine.quarantined()).toMatchObject([{ stream: 'heap', offset: 5n, heldEvents: 6 }]);
+    // Each was accepted once, however often it is tried.
+    expect(engine.metrics().events.accepted).toBe(11);
     traces.heal();
     const retried = engine.retry('heap');
     // Behind what was held out.
