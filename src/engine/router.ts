@@ -79,6 +79,8 @@ export class RoutedStream extends IndexedStream {
 }
 
 export class Router {
+  /** What was read ahead of streams, for no other use. */
+  fetched = 0;
   readonly #shards: number;
   readonly #streams = new Map<string, RoutedStream>();
   /** By number; undefined where a number is free. */
