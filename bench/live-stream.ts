@@ -12,6 +12,7 @@ import { imageSizes, layOutImage } from '../src/shard/image.ts';
 import type { Operator } from '../src/shard/operator.ts';
 import { OperatorHost } from '../src/shard/operator-host.ts';
 import { ShardSource, ShardStream } from '../src/shard/stream.ts';
+import { StreamColumns } from '../src/shard/stream-row.ts';
 import { type PlainState, STREAM } from './shapes.ts';
 
 /** Places that a subject writes to in turn. */
@@ -75,10 +76,10 @@ export class LiveStreams {
     const host = new OperatorHost(memory, () =>
       Object.entries(state.operators).map((entry) => makeOperator(kind, ...entry)),
     );
-    const stream = new ShardStream(0, STREAM, host.host(STREAM));
+    const stream = new ShardStream(new StreamColumns(), 0, STREAM, host.host(STREAM));
     const sources = Object.keys(state.sources)
       .sort(compareUtf8)
-      .map((name) => new ShardSource(name, encodeUtf8(name, 'source')));
+      .map((name, at) => new ShardSource(at + 1, name, encodeUtf8(name, 'source')));
     const sizes = imageSizes(stream.operators, sources, STREAM.length);
     const bytes = sizes.bodyBytes + sizes.extensionBytes + FRAME_FOOTER_BYTES;
     layOutImage(memory, stream, { address, bytes, sizes, generation: 1n, sources });

@@ -26,7 +26,10 @@ export const NAMES_AT: number = 2 * PAGE_BYTES;
 export const NAMES_BYTES: number = 3 * PAGE_BYTES;
 /** The layout of bodies that the thread's kernel met last; one page. */
 export const KNOWN_LAYOUT_AT: number = 5 * PAGE_BYTES;
-/** Behind the block of a shard: the state that the event under way began with, and where the directory of images is. */
+/**
+ * Behind the block of a shard: the state that the event under way began with, where the directory of images is, and the
+ * payload that operators see.
+ */
 const UNDO_AT: number = MAIN_BLOCK_BYTES;
 export const UNDO_BYTES: number = PAGE_BYTES;
 const DIRECTORY_AT: number = UNDO_AT + UNDO_BYTES;
@@ -93,7 +96,9 @@ export const WORD = {
 export type Word = (typeof WORD)[keyof typeof WORD];
 
 export const DIRECTORY_BYTES: number = 2 * PAGE_BYTES;
-const CONTROL_BYTES: number = DIRECTORY_AT + DIRECTORY_BYTES;
+const PAYLOAD_AT: number = DIRECTORY_AT + DIRECTORY_BYTES;
+export const PAYLOAD_BYTES: number = PAGE_BYTES;
+const CONTROL_BYTES: number = PAYLOAD_AT + PAYLOAD_BYTES;
 
 export const COMPLETION_ENTRY_BYTES = 64;
 export const RETURN_ENTRY_BYTES = 8;
@@ -126,6 +131,11 @@ export function undoAddress(arena: ArenaLayout): number {
 /** Address of the words that name the pages of the shard's directory of images. */
 export function directoryAddress(arena: ArenaLayout): number {
   return arena.control + DIRECTORY_AT;
+}
+
+/** Address of the page in which a shard's operators see the payload of the event under way. */
+export function payloadAddress(arena: ArenaLayout): number {
+  return arena.control + PAYLOAD_AT;
 }
 
 /** i32 index of an arena's word. */

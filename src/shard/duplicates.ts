@@ -1,32 +1,30 @@
 /** Whether a stream has an event already. */
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { AT, FLAG } from '../memory/ingest-ring.ts';
-import { positionOf } from './image.ts';
-import type { ShardSource, ShardStream } from './stream.ts';
 
-/** The event of the record at `address`: by its sequence if it brings one, else by the offset in its source. */
+/**
+ * The event of the record at `address`: by its sequence if it brings one, else by the offset in its source, up to which
+ * the u64 at `offsetAddress` says what the stream has; 0: nothing.
+ */
 export function isDuplicate(
   memory: EngineMemory,
   address: number,
-  stream: ShardStream,
+  image: number,
   flags: number,
-  source: ShardSource | undefined,
+  offsetAddress: number,
 ): boolean {
-  // Its first event.
-  if (stream.image === 0) return false;
   const { u32 } = memory;
   if ((flags & FLAG.sequence) !== 0) {
-    const image = stream.image >>> 2;
-    const isNew = (u32[image + 4] as number) === 0 && (u32[image + 5] as number) === 0;
-    return !isNew && !isLess(u32, image, (address + AT.sequence) >>> 2);
+    const word = image >>> 2;
+    const isNew = (u32[word + 4] as number) === 0 && (u32[word + 5] as number) === 0;
+    return !isNew && !isLess(u32, word, (address + AT.sequence) >>> 2);
   }
-  const position = source === undefined ? undefined : positionOf(stream, source);
-  if (position === undefined) return false;
+  if (offsetAddress === 0) return false;
   const { view } = memory;
   const high = u32[(address + AT.offset + 4) >>> 2] as number;
-  const nextHigh = view.getUint32(position.offsetAddress + 4, true);
+  const nextHigh = view.getUint32(offsetAddress + 4, true);
   if (high !== nextHigh) return high < nextHigh;
-  return (u32[(address + AT.offset) >>> 2] as number) < view.getUint32(position.offsetAddress, true);
+  return (u32[(address + AT.offset) >>> 2] as number) < view.getUint32(offsetAddress, true);
 }
 
 /** u64 at word `a` < u64 at word `b`, low half first. */

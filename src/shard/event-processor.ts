@@ -7,15 +7,19 @@
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import type { ImageDirectory } from '../memory/image-directory.ts';
 import { AT, FLAG } from '../memory/ingest-ring.ts';
+import type { ArenaLayout } from '../memory/layout.ts';
 import { isDuplicate, isLess } from './duplicates.ts';
 import type { EventCounts } from './event-counts.ts';
+import { positionOf } from './image.ts';
 import type { GivenUpText } from './letters.ts';
-import { processEvent } from './operator-host.ts';
+import { processEvent, processSlot } from './operator-host.ts';
 import { holdBack } from './passed-over.ts';
 import type { ReplayWindow } from './replay-window.ts';
 import { ShardEvent } from './shard-event.ts';
 import type { SourceReports } from './source-reports.ts';
 import type { ShardSource, ShardStream, SourcePosition } from './stream.ts';
+import { StreamRow } from './stream-row.ts';
+import type { StreamSlot } from './stream-slot.ts';
 import type { StreamTable } from './stream-table.ts';
 import type { Triggers } from './triggers.ts';
 import type { WantedStreams } from './wanted-streams.ts';
@@ -28,6 +32,7 @@ export interface RecordPlace {
 }
 
 export interface EventProcessorParts {
+  readonly arena: ArenaLayout;
   readonly table: StreamTable;
   readonly directory: ImageDirectory;
   readonly window: ReplayWindow;
@@ -49,6 +54,8 @@ export class EventProcessor {
   readonly #triggers: Triggers;
   readonly #wanted: WantedStreams;
   readonly #event: ShardEvent;
+  readonly #slots: readonly (StreamSlot | undefined)[];
+  readonly #row: StreamRow;
 
   constructor(memory: EngineMemory, parts: EventProcessorParts) {
     this.#memory = memory;
@@ -59,7 +66,10 @@ export class EventProcessor {
     this.#counts = parts.counts;
     this.#triggers = parts.triggers;
     this.#wanted = parts.wanted;
-    this.#event = new ShardEvent(memory);
+    const { columns } = parts.table;
+    this.#event = new ShardEvent(memory, parts.arena, columns.streams);
+    this.#slots = columns.slots;
+    this.#row = new StreamRow(columns, 0);
   }
 
   /** The source of the event in the record at `address`, which has one. */
@@ -68,43 +78,49 @@ export class EventProcessor {
     return this.#table.sources[u32[(address + AT.source) >>> 2] as number] as ShardSource;
   }
 
+  /** The stream of that number, until the next event. */
+  rowAt(index: number): StreamRow {
+    this.#row.index = index;
+    return this.#row;
+  }
+
   /**
    * True if the stream is due for a checkpoint by the event. `now` as for the triggers.
    * @throws ERR_TIDEMARK_OPERATOR when an operator throws: the state is then anything between before and after the event
    */
-  process(record: RecordPlace, stream: ShardStream, now: number): boolean {
+  process(record: RecordPlace, row: StreamRow, now: number): boolean {
     const { address } = record;
     const flags = this.#flagsOf(address);
-    stream.seen++;
-    if ((flags & FLAG.durable) !== 0) this.#wanted.add(stream);
+    row.noteRead();
+    if ((flags & FLAG.durable) !== 0) this.#wanted.add(row.stream);
     const source = (flags & FLAG.source) === 0 ? undefined : this.sourceOf(address);
     if (source !== undefined) this.#reports.onEvent(source, address);
-    if (stream.image === 0 && stream.isPassedOver) {
-      this.#passOver(address, stream, source);
+    if (row.image === 0) {
+      if (row.isPassedOver) {
+        this.#passOver(address, row.stream, source);
+        return false;
+      }
+    } else if (this.#isDuplicate(address, row, flags, source)) {
+      this.#onDuplicate(record, row);
       return false;
     }
-    if (isDuplicate(this.#memory, address, stream, flags, source)) {
-      this.#counts.dropped++;
-      if (stream.letters.length > 0) this.onLetter(record, stream);
-      return false;
-    }
-    return this.#apply(record, stream, flags, source, now);
+    return this.#apply(record, row, flags, source, now);
   }
 
   /** The same once more for an event that has failed; the state is what it was before it. */
-  again(record: RecordPlace, stream: ShardStream, now: number): boolean {
+  again(record: RecordPlace, { index }: ShardStream, now: number): boolean {
     const flags = this.#flagsOf(record.address);
     const source = (flags & FLAG.source) === 0 ? undefined : this.sourceOf(record.address);
-    return this.#apply(record, stream, flags, source, now);
+    return this.#apply(record, this.rowAt(index), flags, source, now);
   }
 
   /** What an earlier event has done to the state, once more: everything else that follows from it is known. */
-  redo(address: number, stream: ShardStream): void {
+  redo(address: number, { index }: ShardStream): void {
+    const row = this.rowAt(index);
     const flags = this.#flagsOf(address);
     const source = (flags & FLAG.source) === 0 ? undefined : this.sourceOf(address);
-    if (isDuplicate(this.#memory, address, stream, flags, source)) return;
-    const position = source === undefined ? undefined : this.#table.ensurePosition(stream, source);
-    this.#run(address, stream, flags, source, position);
+    if (this.#isDuplicate(address, row, flags, source)) return;
+    this.#run(address, row, flags, source, source === undefined ? 0 : this.#ensureOffset(row, source));
   }
 
   /** The event is read, and does nothing. */
@@ -122,12 +138,12 @@ export class EventProcessor {
     const flags = this.#flagsOf(address);
     if ((flags & FLAG.durable) !== 0) this.#wanted.add(stream);
     const source = (flags & FLAG.source) === 0 ? undefined : this.sourceOf(address);
-    const position = this.#prepare(record, stream, source);
+    const offsetAddress = this.#prepare(record, stream, source);
     const image = stream.image >>> 2;
     if ((flags & FLAG.sequence) === 0) this.#assignSequence(image, (address + AT.sequence) >>> 2);
     this.#moveSequence(address, image);
-    if (position !== undefined) this.#moveOn(address, position);
-    return this.#triggers.onEvent(stream, 0, now);
+    if (source !== undefined) this.#moveOn(address, stream, source, offsetAddress);
+    return this.#triggers.onEvent(this.rowAt(stream.index), 0, now);
   }
 
   /**
@@ -137,7 +153,7 @@ export class EventProcessor {
   moveBehind(stream: ShardStream, { nextOffset, sequence, source }: GivenUpText, position: number): void {
     const { u64, view } = this.#memory;
     const place = source === undefined ? undefined : this.#table.positionIn(stream, source);
-    if (stream.isLasting) this.#directory.keep(stream.index, stream.image, stream.bodyBytes, position);
+    if (stream.keptBytes > 0) this.#directory.keep(stream.index, stream.image, stream.keptBytes, position);
     else this.#window.note(stream, position);
     const image = stream.image / 8;
     if (sequence !== undefined && BigInt(sequence) > (u64[image] as bigint)) u64[image] = BigInt(sequence);
@@ -155,6 +171,11 @@ export class EventProcessor {
       this.#assignSequence(stream.image >>> 2, (address + AT.sequence) >>> 2);
   }
 
+  #onDuplicate(record: RecordPlace, { stream }: StreamRow): void {
+    this.#counts.dropped++;
+    if (stream.letters.length > 0) this.onLetter(record, stream);
+  }
+
   #flagsOf(address: number): number {
     return (this.#memory.u32[(address >>> 2) + 1] as number) >>> 16;
   }
@@ -167,49 +188,62 @@ export class EventProcessor {
     holdBack(stream, source, { low: u32[word] as number, high: u32[word + 1] as number });
   }
 
+  #isDuplicate(address: number, row: StreamRow, flags: number, source: ShardSource | undefined): boolean {
+    const offsetAddress = source === undefined ? 0 : this.#offsetAddress(row, source);
+    return isDuplicate(this.#memory, address, row.image, flags, offsetAddress);
+  }
+
+  /** Where the stream's image has its next offset in the source; 0: it had no event from it. */
+  #offsetAddress(row: StreamRow, source: ShardSource): number {
+    const address = row.onlyOffsetAddress(source);
+    return address === 0 ? (positionOf(row.stream, source)?.offsetAddress ?? 0) : address;
+  }
+
+  #ensureOffset(row: StreamRow, source: ShardSource): number {
+    const address = row.onlyOffsetAddress(source);
+    return address === 0 ? this.#table.ensurePosition(row.stream, source).offsetAddress : address;
+  }
+
   #apply(
     record: RecordPlace,
-    stream: ShardStream,
+    row: StreamRow,
     flags: number,
     source: ShardSource | undefined,
     now: number,
   ): boolean {
     const { address } = record;
-    const position = this.#prepare(record, stream, source);
-    this.#run(address, stream, flags, source, position);
+    const offsetAddress = this.#prepare(record, row, source);
+    this.#run(address, row, flags, source, offsetAddress);
     this.#counts.applied++;
     const payloadBytes = this.#memory.u32[(address + AT.length) >>> 2] as number;
-    return this.#triggers.onEvent(stream, payloadBytes, now);
+    return this.#triggers.onEvent(row, payloadBytes, now);
   }
 
-  /** Before the operators run: it can fail, and it moves the slots. */
-  #prepare(
-    record: RecordPlace,
-    stream: ShardStream,
-    source: ShardSource | undefined,
-  ): SourcePosition | undefined {
-    if (stream.image === 0) this.#table.layOut(stream, source, record.position);
-    const position = source === undefined ? undefined : this.#table.ensurePosition(stream, source);
-    if (stream.isLasting) this.#directory.keep(stream.index, stream.image, stream.bodyBytes, record.position);
-    else this.#window.note(stream, record.position);
-    return position;
+  /** Before the operators run: it can fail, and it moves the slots. Returns where the next offset in the source is. */
+  #prepare(record: RecordPlace, row: StreamRow, source: ShardSource | undefined): number {
+    if (row.image === 0) this.#table.layOut(row.stream, source, record.position);
+    const offsetAddress = source === undefined ? 0 : this.#ensureOffset(row, source);
+    const { keptBytes } = row;
+    if (keptBytes > 0) this.#directory.keep(row.index, row.image, keptBytes, record.position);
+    else this.#window.note(row.stream, record.position);
+    return offsetAddress;
   }
 
   #run(
     address: number,
-    stream: ShardStream,
+    row: StreamRow,
     flags: number,
     source: ShardSource | undefined,
-    position: SourcePosition | undefined,
+    offsetAddress: number,
   ): void {
     const { u32 } = this.#memory;
-    const image = stream.image >>> 2;
+    const image = row.image >>> 2;
     const sequence = (address + AT.sequence) >>> 2;
     if ((flags & FLAG.sequence) === 0) this.#assignSequence(image, sequence);
-    this.#event.point(address, stream.name, source?.name);
-    const { onlyOperator } = stream;
-    if (onlyOperator !== undefined) processEvent(onlyOperator, this.#event);
-    else for (const hosted of stream.operators.inOrder) processEvent(hosted, this.#event);
+    this.#event.point(address, row.index, source);
+    const slot = this.#slots[row.index];
+    if (slot !== undefined) processSlot(slot, this.#event);
+    else for (const hosted of row.stream.operators.inOrder) processEvent(hosted, this.#event);
     this.#moveSequence(address, image);
     const watermark = (address + AT.watermark) >>> 2;
     if (isLess(u32, image + 2, watermark)) {
@@ -219,7 +253,7 @@ export class EventProcessor {
     const count = ((u32[image + 4] as number) + 1) >>> 0;
     u32[image + 4] = count;
     if (count === 0) u32[image + 5] = (u32[image + 5] as number) + 1;
-    if (position !== undefined) this.#moveOn(address, position);
+    if (source !== undefined) this.#moveOn(address, row, source, offsetAddress);
   }
 
   /** The record is the shard's own by now; written there, the sequence reads the same in both cases. */
@@ -238,20 +272,22 @@ export class EventProcessor {
   }
 
   /** Raises the stream's next offset, and opens its low if this is the first uncovered event. */
-  #moveOn(address: number, position: SourcePosition): void {
+  #moveOn(address: number, row: StreamRow, source: ShardSource, offsetAddress: number): void {
     const { u32, view } = this.#memory;
     const next = (address + AT.nextOffset) >>> 2;
-    const low = view.getUint32(position.offsetAddress, true);
-    const high = view.getUint32(position.offsetAddress + 4, true);
+    const low = view.getUint32(offsetAddress, true);
+    const high = view.getUint32(offsetAddress + 4, true);
     const nextHigh = u32[next + 1] as number;
     if (nextHigh > high || (nextHigh === high && (u32[next] as number) > low)) {
-      view.setUint32(position.offsetAddress, u32[next] as number, true);
-      view.setUint32(position.offsetAddress + 4, nextHigh, true);
+      view.setUint32(offsetAddress, u32[next] as number, true);
+      view.setUint32(offsetAddress + 4, nextHigh, true);
     }
+    if (row.isOnlyOpen) return;
+    const position = positionOf(row.stream, source) as SourcePosition;
     if (position.isOpen) return;
     position.isOpen = true;
     position.lowLow = u32[(address + AT.offset) >>> 2] as number;
     position.lowHigh = u32[(address + AT.offset + 4) >>> 2] as number;
-    position.source.lows.append(position.lowLink);
+    source.lows.append(position.lowLink);
   }
 }

@@ -70,13 +70,13 @@ export function layOutImage(
   }
   view.setUint32(at, image.sources.length, true);
   at += TEXT_HEAD_BYTES;
-  stream.positions = image.sources.map((source) => {
+  const positions = image.sources.map((source) => {
     const position = positionOf(stream, source) ?? new SourcePosition(source, stream);
     position.offsetAddress = writeBytes(memory, at, source.nameBytes);
     at = position.offsetAddress + SOURCE_TAIL_BYTES;
     return position;
   });
-  stream.onlyPosition = stream.positions.length === 1 ? stream.positions[0] : undefined;
+  stream.setPositions(positions);
   writeExtension(u8, view, at, {
     createdAtMs: 0,
     generation: image.generation,
@@ -148,13 +148,13 @@ export function adoptImage(
     at += hosted.slot.length;
   }
   at += TEXT_HEAD_BYTES;
-  stream.positions = image.sources.map((source) => {
+  const positions = image.sources.map((source) => {
     const position = new SourcePosition(source, stream);
     position.offsetAddress = at + TEXT_HEAD_BYTES + source.nameBytes.length;
     at = position.offsetAddress + SOURCE_TAIL_BYTES;
     return position;
   });
-  stream.onlyPosition = stream.positions.length === 1 ? stream.positions[0] : undefined;
+  stream.setPositions(positions);
   stream.image = address;
   stream.imageBytes = sizes.bodyBytes + sizes.extensionBytes;
   stream.sourcesAt = sizes.sourcesAt;

@@ -8,7 +8,8 @@
  */
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { AT, type IngestReader, RECORD } from '../memory/ingest-ring.ts';
-import type { ShardStream } from './stream.ts';
+import { type StreamColumns, StreamRow } from './stream-row.ts';
+import type { StreamSlot } from './stream-slot.ts';
 
 /** Records to a group: enough to keep the processor's misses overlapping, few enough to stay in its nearest cache. */
 export const GROUP_RECORDS = 16;
@@ -16,43 +17,45 @@ export const GROUP_RECORDS = 16;
 export class LookAhead {
   readonly #u32: Uint32Array<SharedArrayBuffer>;
   readonly #ring: IngestReader;
-  readonly #streams: readonly (ShardStream | undefined)[];
+  readonly #slots: readonly (StreamSlot | undefined)[];
+  readonly #row: StreamRow;
   readonly #addresses: number[] = new Array<number>(GROUP_RECORDS).fill(0);
-  readonly #group: ShardStream[] = [];
+  readonly #indexes: number[] = new Array<number>(GROUP_RECORDS).fill(0);
   /** u32 index of a word that takes what was read: a load whose value goes nowhere may be left out. */
   readonly #sink: number;
 
-  /** `streams` by their index, as records name them. */
-  constructor(memory: EngineMemory, ring: IngestReader, streams: readonly (ShardStream | undefined)[]) {
+  constructor(memory: EngineMemory, ring: IngestReader, columns: StreamColumns) {
     this.#u32 = memory.u32;
     this.#ring = ring;
-    this.#streams = streams;
+    this.#slots = columns.slots;
+    this.#row = new StreamRow(columns, 0);
     this.#sink = memory.scratch >>> 2;
   }
 
   /** Fetches what the next records of the ring need. */
   fetch(): void {
     const u32 = this.#u32;
-    const group = this.#group;
+    const indexes = this.#indexes;
+    const row = this.#row;
     const records = this.#ring.ahead(this.#addresses);
     let read = 0;
     let size = 0;
     for (let i = 0; i < records; i++) {
       const word = (this.#addresses[i] as number) >>> 2;
       if (((u32[word + AT.kind / 4] as number) & 0xffff) !== RECORD.event) continue;
-      const stream = this.#streams[u32[word + AT.index / 4] as number];
+      const index = u32[word + AT.index / 4] as number;
       // A new one, which is defined by a record in between.
-      if (stream === undefined || stream.image === 0) continue;
-      group[size++] = stream;
-      read ^= stream.image;
+      if (index >= this.#slots.length) continue;
+      indexes[size++] = index;
+      row.index = index;
+      read ^= row.fetched;
     }
     for (let i = 0; i < size; i++) {
-      const { image, onlyPosition, onlyOperator } = group[i] as ShardStream;
-      read ^= u32[image >>> 2] as number;
-      if (onlyPosition !== undefined)
-        read ^= onlyPosition.lowLow ^ (u32[onlyPosition.offsetAddress >>> 2] as number);
-      if (onlyOperator?.kind === 'slot') read ^= onlyOperator.slot.address;
-      else if (onlyOperator !== undefined) read ^= onlyOperator.version;
+      const index = indexes[i] as number;
+      row.index = index;
+      read ^= (u32[row.image >>> 2] as number) ^ (u32[row.offsetAddress >>> 2] as number);
+      const slot = this.#slots[index];
+      if (slot !== undefined) read ^= slot.fetched;
     }
     u32[this.#sink] = read;
   }

@@ -83,7 +83,7 @@ export class OperatorHost {
         nameBytes,
         version,
         operator,
-        slot: new StreamSlot(this.#memory, operator.bytes),
+        slot: new StreamSlot(this.#memory, operator),
       };
     }
     // An operator is only ever given states that it made itself, so its state type is its own affair.
@@ -110,20 +110,31 @@ export class OperatorHost {
 
 /** @throws ERR_TIDEMARK_OPERATOR with what the operator threw as cause; ERR_TIDEMARK_ASYNC_OPERATOR */
 export function processEvent(hosted: HostedOperator, event: OperatorEvent): void {
+  if (hosted.kind === 'slot') processSlot(hosted.slot, event);
+  else process(hosted.operator, hosted.state, event);
+}
+
+/** The same for an operator's slot. */
+export function processSlot(slot: StreamSlot, event: OperatorEvent): void {
+  process(slot.operator, slot, event);
+}
+
+function process<State>(
+  operator: { readonly name: string; process(event: OperatorEvent, state: State): unknown },
+  state: State,
+  event: OperatorEvent,
+): void {
   let returned: unknown;
   try {
-    returned =
-      hosted.kind === 'slot'
-        ? hosted.operator.process(event, hosted.slot)
-        : hosted.operator.process(event, hosted.state);
+    returned = operator.process(event, state);
   } catch (cause) {
     const where = event.source === undefined ? '' : `, offset ${event.offset} of '${event.source}'`;
     throw operatorError(
-      `operator '${hosted.name}' threw at sequence ${event.sequence} of stream '${event.stream}'${where}`,
+      `operator '${operator.name}' threw at sequence ${event.sequence} of stream '${event.stream}'${where}`,
       cause,
     );
   }
-  if (returned !== undefined) refuseThenable(returned, hosted.name, event.stream);
+  if (returned !== undefined) refuseThenable(returned, operator.name, event.stream);
 }
 
 /** The bytes of a heap operator's state. @throws ERR_TIDEMARK_OPERATOR */

@@ -211,7 +211,7 @@ export class PoisonEvents {
       if (letter !== undefined) stream.letters = [...stream.letters, letter];
       this.#tell(COMPLETION.skipped, stream, { text: JSON.stringify(fault), position, isRestored: false });
       // Were it read again by a thread that follows, or before a later event that fails, it would fail again.
-      if (!stream.isLasting) this.#parts.frames.cover(stream, record.end, failure.now);
+      if (stream.keptBytes === 0) this.#parts.frames.cover(stream, record.end, failure.now);
       return isDue;
     }
     this.#parts.processor.prepare(record, stream);
@@ -281,7 +281,7 @@ export class PoisonEvents {
   /** The state of the stream is what it was before the event. @throws ThreadSpent with `error` as its cause */
   #goBack({ position }: RecordPlace, stream: ShardStream, error: TidemarkError): void {
     const { arena, beat, directory, processor, table, window } = this.#parts;
-    if (stream.isLasting) {
+    if (stream.keptBytes > 0) {
       directory.undo(position);
       return;
     }

@@ -117,12 +117,13 @@ export class Shard {
       allowUnclaimedState: task.allowUnclaimedState,
       onEndLasting: (stream) => this.#frames.endLasting(stream, this.#ring.position, this.#now),
     });
-    this.#lookAhead = new LookAhead(memory, this.#ring, this.#table.streams);
+    this.#lookAhead = new LookAhead(memory, this.#ring, this.#table.columns);
     this.#completions = new Completions(memory, task.arena, this.#waiting);
     this.#waiting.onWait = () => this.#completions.flush();
     this.#triggers = new Triggers(task.policy);
     this.#replayThrough = handover.ring.through;
     this.#processor = new EventProcessor(memory, {
+      arena: task.arena,
       table: this.#table,
       directory: this.#directory,
       window: this.#window,
@@ -285,7 +286,7 @@ export class Shard {
     const index = u32[word + AT.index / 4] as number;
     switch (kind) {
       case RECORD.event:
-        this.#onEvent(this.#table.streams[index] as ShardStream);
+        this.#onEvent(index);
         return;
       case RECORD.defineStream:
         this.#table.defineStream(index, this.#nameIn(address));
@@ -315,21 +316,22 @@ export class Shard {
     return this.#table.readName(address + AT.name, this.#memory.u32[(address + AT.length) >>> 2] as number);
   }
 
-  #onEvent(stream: ShardStream): void {
+  #onEvent(index: number): void {
     const record = this.#record;
+    const row = this.#processor.rowAt(index);
     const now = this.#now;
     let isDue: boolean;
     const fault = record.position < this.#poison.next ? undefined : this.#poison.faultAt(record.position);
-    if ((stream.isAside || fault !== undefined) && !stream.isPassedOver) {
-      isDue = this.#poison.meet(record, stream, fault, now);
+    if ((row.isAside || fault !== undefined) && !row.isPassedOver) {
+      isDue = this.#poison.meet(record, row.stream, fault, now);
     } else {
       try {
-        isDue = this.#processor.process(record, stream, now);
+        isDue = this.#processor.process(record, row, now);
       } catch (error) {
-        isDue = this.#poison.onError(error, record, stream, now);
+        isDue = this.#poison.onError(error, record, row.stream, now);
       }
     }
-    if (isDue) this.#checkpoint(stream);
+    if (isDue) this.#checkpoint(row.stream);
     this.#triggers.fireDebt(this.#checkpoint);
   }
 

@@ -1,17 +1,24 @@
 /** A slot operator's bytes within its stream's image; views are made on first use and kept. */
 import type { EngineMemory } from '../memory/engine-memory.ts';
-import type { Slot } from './operator.ts';
+import type { Slot, SlotOperator } from './operator.ts';
 
 export class StreamSlot implements Slot {
   readonly length: number;
+  readonly operator: SlotOperator;
   address = 0;
   readonly #memory: EngineMemory;
   #bytes: Uint8Array | undefined;
   #view: DataView | undefined;
 
-  constructor(memory: EngineMemory, length: number) {
+  constructor(memory: EngineMemory, operator: SlotOperator) {
     this.#memory = memory;
-    this.length = length;
+    this.operator = operator;
+    this.length = operator.bytes;
+  }
+
+  /** Depends on what `view` needs to be in the nearer caches. */
+  get fetched(): number {
+    return this.#view === undefined ? this.address : this.#view.byteOffset;
   }
 
   /** The image has moved: views of the old place are not handed out again. */

@@ -25,6 +25,7 @@ import {
 import { type OperatorHost, resetState, restoreState } from './operator-host.ts';
 import type { ShardHeap } from './shard-heap.ts';
 import { ShardSource, ShardStream, type SourcePosition } from './stream.ts';
+import { StreamColumns } from './stream-row.ts';
 
 /** Key of the metadata of a checkpoint whose stream is set aside. */
 export const ASIDE_KEY = 'tidemark.quarantine';
@@ -42,8 +43,9 @@ export interface StreamTableParts {
 }
 
 export class StreamTable {
+  readonly columns = new StreamColumns();
   /** By the main thread's numbers, as the sources; undefined where a stream is forgotten. */
-  readonly streams: (ShardStream | undefined)[] = [];
+  readonly streams: readonly (ShardStream | undefined)[] = this.columns.streams;
   readonly sources: ShardSource[] = [];
   readonly #sourceByName = new Map<string, ShardSource>();
   readonly #memory: EngineMemory;
@@ -63,9 +65,7 @@ export class StreamTable {
 
   /** A stream without an image yet. @throws what the operators module and its operators throw */
   defineStream(index: number, name: string): ShardStream {
-    const stream = new ShardStream(index, name, this.#parts.host.host(name));
-    this.streams[index] = stream;
-    return stream;
+    return new ShardStream(this.columns, index, name, this.#parts.host.host(name));
   }
 
   /**
@@ -168,18 +168,18 @@ export class StreamTable {
       );
     }
     adoptImage(stream, { address: image, sizes, sources });
-    stream.isLasting = true;
+    stream.keptBytes = stream.bodyBytes;
   }
 
   /** Gives up a stream and the states of its operators; its image is freed by `freeImage`. */
   forgetStream(stream: ShardStream): void {
-    this.streams[stream.index] = undefined;
+    this.columns.end(stream.index);
   }
 
   /** Frees its cover, too. */
   freeImage(stream: ShardStream): void {
     if (stream.image === 0) return;
-    if (stream.isLasting || stream.coverAddress !== 0) this.#parts.directory.remove(stream.index);
+    if (stream.keptBytes > 0 || stream.coverAddress !== 0) this.#parts.directory.remove(stream.index);
     this.freeCover(stream);
     this.#parts.heap.free(stream.image, stream.imageBytes);
   }
@@ -201,9 +201,9 @@ export class StreamTable {
       source,
     );
     const { directory, onEndLasting } = this.#parts;
-    if (stream.isLasting && !ImageDirectory.canHold(this.#sizes(stream, sources).bodyBytes)) {
+    if (stream.keptBytes > 0 && !ImageDirectory.canHold(this.#sizes(stream, sources).bodyBytes)) {
       onEndLasting(stream);
-      stream.isLasting = false;
+      stream.keptBytes = 0;
     }
     const old = {
       address: stream.image,
@@ -216,7 +216,10 @@ export class StreamTable {
     };
     this.#giveImage(stream, sources);
     carryImage(this.#memory, stream, old);
-    if (stream.isLasting) directory.move(stream.index, stream.image, stream.imageBytes);
+    if (stream.keptBytes > 0) {
+      directory.move(stream.index, stream.image, stream.imageBytes);
+      stream.keptBytes = stream.bodyBytes;
+    }
     this.#parts.heap.free(old.address, old.bytes);
     return positionOf(stream, source) as SourcePosition;
   }
@@ -254,7 +257,7 @@ export class StreamTable {
     if (!directory.hasPageFor(index))
       directory.addPage(index, heap.allocateImage(PAGE_BYTES, 0, stream.name));
     directory.add(index, { image, bytes: imageBytes, begunAt: readTo, restoredCount });
-    stream.isLasting = true;
+    stream.keptBytes = bodyBytes;
     // It was in the image's place, and is what the stream was restored from.
     this.freeCover(stream);
   }
@@ -262,7 +265,7 @@ export class StreamTable {
   #sourceNamed(name: string): ShardSource {
     let source = this.#sourceByName.get(name);
     if (source === undefined) {
-      source = new ShardSource(name, encodeUtf8(name, 'source'));
+      source = new ShardSource(this.#sourceByName.size + 1, name, encodeUtf8(name, 'source'));
       this.#sourceByName.set(name, source);
     }
     return source;

@@ -1,8 +1,8 @@
 /** What a shard knows of one of its streams, apart from the bytes in the stream's image. */
-import type { CheckpointFacts } from '../checkpoint/schedule.ts';
 import { Link, LinkedList } from '../linked-list.ts';
 import type { FaultText } from './letters.ts';
-import type { HostedOperator, HostedOperators } from './operator-host.ts';
+import type { HostedOperators } from './operator-host.ts';
+import { type StreamColumns, StreamRow } from './stream-row.ts';
 
 /** A source that a stream has had events from. Its next offset is in the stream's image. */
 export class SourcePosition {
@@ -10,49 +10,38 @@ export class SourcePosition {
   readonly stream: ShardStream;
   /** Address of the u64 offset in the stream's image. */
   offsetAddress = 0;
-  /** There are events since the last checkpoint; their low is the offset of the first. */
-  isOpen = false;
   lowLow = 0;
   lowHigh = 0;
   /** While open, in the source's list of streams with uncovered events, ordered by the first of these. */
   readonly lowLink: Link<SourcePosition> = new Link<SourcePosition>(this);
 
+  #isOpen = false;
+
   constructor(source: ShardSource, stream: ShardStream) {
     this.source = source;
     this.stream = stream;
+  }
+
+  /** There are events since the last checkpoint; their low is the offset of the first. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  set isOpen(value: boolean) {
+    this.#isOpen = value;
+    if (this.stream.onlyPosition === this) this.stream.isOnlyOpen = value;
   }
 }
 
 const NO_LETTERS: readonly FaultText[] = [];
 
-/**
- * An event reads and writes what stands first, so that it meets few cache lines: of ten thousand streams none is in
- * the nearer caches.
- */
-export class ShardStream implements CheckpointFacts {
+/** A stream: its row, which is all that most events meet, and the rest. */
+export class ShardStream extends StreamRow {
   readonly name: string;
-  /** Address of the image: body in its final form, extension behind it. */
-  image = 0;
-  /** Events read, duplicates included, and records to go on: how the main thread names a point in the stream. */
-  seen = 0;
-  uncoveredEvents = 0;
-  uncoveredBytes = 0;
-  /** The operator of a stream that has one. */
-  readonly onlyOperator: HostedOperator | undefined;
-  /** The position of a stream that has had events from one source. */
-  onlyPosition: SourcePosition | undefined;
   /** A caller waits for durability: checkpoint at the end of the batch. */
   isWanted = false;
-  /** Its image outlives the thread. */
-  isLasting = false;
-  /** It is set aside: its events are read, and nothing else is done with them. */
-  isAside = false;
-  /** It is to be forgotten, has no image, and will have none: see `passed-over.ts`. */
-  isPassedOver = false;
-  readonly index: number;
   /** Bytes of the image's body part. */
   bodyBytes = 0;
-
   /** Number of its entry in the replay window; -1: it has none. */
   windowEntry = -1;
   /** Position of the ring behind its definition. */
@@ -83,12 +72,10 @@ export class ShardStream implements CheckpointFacts {
   /** Events of it that were skipped, and may not be delivered yet. */
   letters: readonly FaultText[] = NO_LETTERS;
 
-  firstUncoveredAt = 0;
-  /** Kept with `idleMs` only. */
-  lastEventAt = 0;
-  lastCheckpointAt = Number.NEGATIVE_INFINITY;
-  /** Kept with `jitter` only. */
-  limitShare = 1;
+  /** What a row's `lastEventAt`, `lastCheckpointAt` and `limitShare` are; the first is kept with `idleMs` only, the last with `jitter`. */
+  eventAt = 0;
+  checkpointAt = Number.NEGATIVE_INFINITY;
+  share = 1;
   /** Taken by this thread. */
   checkpoints = 0;
   /** Its place in the queue of streams that time may make due; -1: it is not in there. */
@@ -96,17 +83,36 @@ export class ShardStream implements CheckpointFacts {
   /** In the list of dirty streams, ordered by their first uncovered event. */
   readonly ageLink: Link<ShardStream> = new Link<ShardStream>(this);
 
-  constructor(index: number, name: string, operators: HostedOperators) {
-    this.index = index;
+  #onlyPosition: SourcePosition | undefined;
+
+  constructor(columns: StreamColumns, index: number, name: string, operators: HostedOperators) {
+    super(columns, index);
     this.name = name;
     this.operators = operators;
-    const { inOrder } = operators;
-    this.onlyOperator = inOrder.length === 1 ? inOrder[0] : undefined;
+    columns.begin(this);
+  }
+
+  override get stream(): ShardStream {
+    return this;
+  }
+
+  /** The position of a stream that has had events from one source. */
+  get onlyPosition(): SourcePosition | undefined {
+    return this.#onlyPosition;
+  }
+
+  /** Ascending by the UTF-8 bytes of the source names, as a body holds them, and at their addresses. */
+  setPositions(positions: readonly SourcePosition[]): void {
+    this.positions = positions;
+    this.#onlyPosition = positions.length === 1 ? positions[0] : undefined;
+    this.setOnlyPosition(this.#onlyPosition);
   }
 }
 
 /** A source as the shard has met it. */
 export class ShardSource {
+  /** The shard's own number for it, from 1 on. */
+  readonly number: number;
   /** The main thread's number for it; -1 while only restored frames have named it. */
   index = -1;
   readonly name: string;
@@ -121,7 +127,8 @@ export class ShardSource {
   /** To be reported with the batch. */
   isTouched = false;
 
-  constructor(name: string, nameBytes: Uint8Array) {
+  constructor(number: number, name: string, nameBytes: Uint8Array) {
+    this.number = number;
     this.name = name;
     this.nameBytes = nameBytes;
   }

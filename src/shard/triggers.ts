@@ -21,6 +21,7 @@ import {
 import { LinkedList } from '../linked-list.ts';
 import { AskQueue } from './ask-queue.ts';
 import type { ShardStream } from './stream.ts';
+import type { StreamRow } from './stream-row.ts';
 
 export class Triggers {
   readonly #policy: CheckpointPolicy;
@@ -34,18 +35,16 @@ export class Triggers {
   }
 
   /** Notes an applied event; true if the stream is due by it. `fireDebt` says which others are. */
-  onEvent(stream: ShardStream, payloadBytes: number, now: number): boolean {
-    if (this.#policy.idleMs !== undefined) stream.lastEventAt = now;
-    if (stream.uncoveredEvents === 0) this.#begin(stream, now);
-    stream.uncoveredEvents++;
-    stream.uncoveredBytes += payloadBytes;
+  onEvent(row: StreamRow, payloadBytes: number, now: number): boolean {
+    if (this.#policy.idleMs !== undefined) row.stream.eventAt = now;
+    if (row.noteApplied(payloadBytes) === 1) this.#begin(row.stream, now);
     this.#debt++;
-    return dueTrigger(this.#policy, stream, now) !== undefined;
+    return dueTrigger(this.#policy, row, now) !== undefined;
   }
 
   /** A stream that is taken over: so many of its events are in no checkpoint. */
   reopen(stream: ShardStream, events: number, now: number): void {
-    stream.lastEventAt = now;
+    stream.eventAt = now;
     this.#begin(stream, now);
     stream.uncoveredEvents = events;
     this.#debt += events;
@@ -56,7 +55,7 @@ export class Triggers {
   /** The stream's events are all in a frame now. */
   onCheckpoint(stream: ShardStream, now: number): void {
     this.#clean(stream);
-    stream.lastCheckpointAt = now;
+    stream.checkpointAt = now;
     stream.checkpoints++;
   }
 
@@ -105,7 +104,7 @@ export class Triggers {
   #begin(stream: ShardStream, now: number): void {
     stream.firstUncoveredAt = now;
     const { jitter } = this.#policy;
-    if (jitter !== undefined) stream.limitShare = limitShare(this.#policy, stream.index, stream.checkpoints);
+    if (jitter !== undefined) stream.share = limitShare(this.#policy, stream.index, stream.checkpoints);
     this.#dirty.append(stream.ageLink);
     const time = askAgainAt(this.#policy, stream, now);
     if (time < this.#queue.timeOf(stream)) this.#queue.put(stream, time);

@@ -11,6 +11,7 @@ import {
 } from '../../src/checkpoint/schedule.ts';
 import type { HostedOperators } from '../../src/shard/operator-host.ts';
 import { ShardStream } from '../../src/shard/stream.ts';
+import { StreamColumns } from '../../src/shard/stream-row.ts';
 import { Triggers } from '../../src/shard/triggers.ts';
 import { WantedStreams } from '../../src/shard/wanted-streams.ts';
 import { type Random, seeded } from '../support/random.ts';
@@ -33,6 +34,7 @@ const ascending = (numbers: readonly number[]): number[] => numbers.toSorted((a,
 /** Triggers as a shard has them, with its turns and its sleep. */
 class Sleeper {
   readonly streams: ShardStream[];
+  readonly #columns = new StreamColumns();
   readonly #triggers: Triggers;
   readonly #wanted = new WantedStreams();
   #wakeAt = 0;
@@ -40,7 +42,7 @@ class Sleeper {
 
   constructor(policy: CheckpointPolicy, handed: readonly number[]) {
     this.#triggers = new Triggers(policy);
-    this.streams = handed.map((_events, index) => new ShardStream(index, `${index}`, NONE));
+    this.streams = handed.map((_events, index) => new ShardStream(this.#columns, index, `${index}`, NONE));
     for (const [index, events] of handed.entries())
       if (events > 0) this.#triggers.reopen(this.streams[index] as ShardStream, events, 0);
   }
@@ -64,7 +66,7 @@ class Sleeper {
       else if (call.kind === 'forget') {
         this.#triggers.forget(stream);
         this.#wanted.remove(stream);
-        this.streams[call.stream] = new ShardStream(call.stream, `${call.stream}`, NONE);
+        this.streams[call.stream] = new ShardStream(this.#columns, call.stream, `${call.stream}`, NONE);
       } else {
         if (this.#triggers.onEvent(stream, call.bytes, now)) at(0)(stream);
         this.#triggers.fireDebt(at(0));

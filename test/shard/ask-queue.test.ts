@@ -3,11 +3,13 @@ import { expect, test } from 'vitest';
 import { AskQueue } from '../../src/shard/ask-queue.ts';
 import type { HostedOperators } from '../../src/shard/operator-host.ts';
 import { ShardStream } from '../../src/shard/stream.ts';
+import { StreamColumns } from '../../src/shard/stream-row.ts';
 import { Triggers } from '../../src/shard/triggers.ts';
 import { seeded } from '../support/random.ts';
 
 const NONE: HostedOperators = { inOrder: [], byName: [], hasHeap: false };
-const streamAt = (index: number): ShardStream => new ShardStream(index, `${index}`, NONE);
+const COLUMNS = new StreamColumns();
+const streamAt = (index: number): ShardStream => new ShardStream(COLUMNS, index, `${index}`, NONE);
 
 test(
   'has the earliest at its head, whatever is put, moved and removed',

@@ -233,6 +233,8 @@ describe('the ring', () => {
       ],
     });
     const pushed = ['', 'a', 'äö', '\ufeffbom', '\u{1f600}'.repeat(9), 'x'.repeat(1_001)];
+    // Around the length from which on a payload is seen where the ring has it.
+    for (const length of [4_095, 4_096, 4_097, 20_000]) pushed.push('y'.repeat(length), 'short');
     for (const payload of pushed) harness.push({ stream: 'a', payload });
     harness.run();
     expect(texts).toEqual(pushed);
@@ -241,6 +243,24 @@ describe('the ring', () => {
 });
 
 describe('what operators see of an event', () => {
+  test('is its payload as it was pushed, also when they have written into it and the event is tried again', () => {
+    const seen: string[] = [];
+    const harness = ShardHarness.started({
+      poison: { onPoison: 'quarantine', attemptsMax: 3 },
+      factory: () => [
+        counter('c', ({ payload }) => {
+          seen.push(Buffer.from(payload).toString());
+          payload.fill(0);
+          if (seen.length === 1) throw new Error('not yet');
+        }),
+      ],
+    });
+    harness.push({ stream: 'a', payload: 'first' });
+    harness.push({ stream: 'a', payload: 'second' });
+    harness.run();
+    expect(seen).toEqual(['first', 'first', 'second']);
+  });
+
   test('is what was pushed, and undefined for what was not', () => {
     const seen: unknown[] = [];
     const harness = ShardHarness.started({

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { type CheckpointPolicy, dueTrigger } from '../../src/checkpoint/schedule.ts';
 import type { HostedOperators } from '../../src/shard/operator-host.ts';
 import { ShardStream } from '../../src/shard/stream.ts';
+import { StreamColumns } from '../../src/shard/stream-row.ts';
 import { Triggers } from '../../src/shard/triggers.ts';
 
 const NONE: HostedOperators = { inOrder: [], byName: [], hasHeap: false };
@@ -11,28 +12,30 @@ const NONE: HostedOperators = { inOrder: [], byName: [], hasHeap: false };
 /** Streams whose facts are counted whenever somebody looks at them. */
 class CountedStream extends ShardStream {
   static looks = 0;
-  #uncovered = 0;
 
-  // @ts-expect-error an accessor stands in for the field, to count
   override get uncoveredEvents(): number {
     CountedStream.looks++;
-    return this.#uncovered;
+    return super.uncoveredEvents;
   }
 
   override set uncoveredEvents(value: number) {
-    this.#uncovered = value;
+    super.uncoveredEvents = value;
   }
 }
 
 class Bench {
   readonly triggers: Triggers;
+  readonly columns = new StreamColumns();
   readonly streams: ShardStream[];
   fired: number[] = [];
   now = 0;
 
   constructor(policy: CheckpointPolicy, streams: number) {
     this.triggers = new Triggers(policy);
-    this.streams = Array.from({ length: streams }, (_, index) => new ShardStream(index, `${index}`, NONE));
+    this.streams = Array.from(
+      { length: streams },
+      (_, index) => new ShardStream(this.columns, index, `${index}`, NONE),
+    );
   }
 
   /** True if the event made its stream due, which is then checkpointed. */
@@ -288,7 +291,7 @@ describe('of 100,000 dirty streams', () => {
   function dirty(policy: CheckpointPolicy): Bench {
     const bench = new Bench(policy, 0);
     for (let index = 0; index < STREAMS; index++) {
-      bench.streams.push(new CountedStream(index, `${index}`, NONE));
+      bench.streams.push(new CountedStream(bench.columns, index, `${index}`, NONE));
       bench.now = index / 1_000;
       bench.event(index);
     }
