@@ -18,8 +18,7 @@ import type { ReplayWindow } from './replay-window.ts';
 import { ShardEvent } from './shard-event.ts';
 import type { SourceReports } from './source-reports.ts';
 import type { ShardSource, ShardStream, SourcePosition } from './stream.ts';
-import { StreamRow } from './stream-row.ts';
-import type { StreamSlot } from './stream-slot.ts';
+import { type StreamColumns, StreamRow } from './stream-row.ts';
 import type { StreamTable } from './stream-table.ts';
 import type { Triggers } from './triggers.ts';
 import type { WantedStreams } from './wanted-streams.ts';
@@ -54,7 +53,7 @@ export class EventProcessor {
   readonly #triggers: Triggers;
   readonly #wanted: WantedStreams;
   readonly #event: ShardEvent;
-  readonly #slots: readonly (StreamSlot | undefined)[];
+  readonly #columns: StreamColumns;
   readonly #row: StreamRow;
 
   constructor(memory: EngineMemory, parts: EventProcessorParts) {
@@ -68,7 +67,7 @@ export class EventProcessor {
     this.#wanted = parts.wanted;
     const { columns } = parts.table;
     this.#event = new ShardEvent(memory, parts.arena, columns.streams);
-    this.#slots = columns.slots;
+    this.#columns = columns;
     this.#row = new StreamRow(columns, 0);
   }
 
@@ -225,7 +224,7 @@ export class EventProcessor {
     const offsetAddress = source === undefined ? 0 : this.#ensureOffset(row, source);
     const { keptBytes } = row;
     if (keptBytes > 0) this.#directory.keep(row.index, row.image, keptBytes, record.position);
-    else this.#window.note(row.stream, record.position);
+    else this.#window.note(row, record.position);
     return offsetAddress;
   }
 
@@ -241,9 +240,9 @@ export class EventProcessor {
     const sequence = (address + AT.sequence) >>> 2;
     if ((flags & FLAG.sequence) === 0) this.#assignSequence(image, sequence);
     this.#event.point(address, row.index, source);
-    const slot = this.#slots[row.index];
+    const slot = this.#columns.slots[row.index];
     if (slot !== undefined) processSlot(slot, this.#event);
-    else for (const hosted of row.stream.operators.inOrder) processEvent(hosted, this.#event);
+    else this.#runOthers(row);
     this.#moveSequence(address, image);
     const watermark = (address + AT.watermark) >>> 2;
     if (isLess(u32, image + 2, watermark)) {
@@ -254,6 +253,12 @@ export class EventProcessor {
     u32[image + 4] = count;
     if (count === 0) u32[image + 5] = (u32[image + 5] as number) + 1;
     if (source !== undefined) this.#moveOn(address, row, source, offsetAddress);
+  }
+
+  #runOthers(row: StreamRow): void {
+    const heap = this.#columns.heaps[row.index];
+    if (heap !== undefined) processEvent(heap, this.#event);
+    else for (const hosted of row.stream.operators.inOrder) processEvent(hosted, this.#event);
   }
 
   /** The record is the shard's own by now; written there, the sequence reads the same in both cases. */

@@ -9,7 +9,6 @@
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { AT, type IngestReader, RECORD } from '../memory/ingest-ring.ts';
 import { type StreamColumns, StreamRow } from './stream-row.ts';
-import type { StreamSlot } from './stream-slot.ts';
 
 /** Records to a group: enough to keep the processor's misses overlapping, few enough to stay in its nearest cache. */
 export const GROUP_RECORDS = 16;
@@ -17,7 +16,6 @@ export const GROUP_RECORDS = 16;
 export class LookAhead {
   readonly #u32: Uint32Array<SharedArrayBuffer>;
   readonly #ring: IngestReader;
-  readonly #slots: readonly (StreamSlot | undefined)[];
   readonly #row: StreamRow;
   readonly #addresses: number[] = new Array<number>(GROUP_RECORDS).fill(0);
   readonly #indexes: number[] = new Array<number>(GROUP_RECORDS).fill(0);
@@ -27,7 +25,6 @@ export class LookAhead {
   constructor(memory: EngineMemory, ring: IngestReader, columns: StreamColumns) {
     this.#u32 = memory.u32;
     this.#ring = ring;
-    this.#slots = columns.slots;
     this.#row = new StreamRow(columns, 0);
     this.#sink = memory.scratch >>> 2;
   }
@@ -37,6 +34,7 @@ export class LookAhead {
     const u32 = this.#u32;
     const indexes = this.#indexes;
     const row = this.#row;
+    const { slots, heaps } = row.columns;
     const records = this.#ring.ahead(this.#addresses);
     let read = 0;
     let size = 0;
@@ -45,7 +43,7 @@ export class LookAhead {
       if (((u32[word + AT.kind / 4] as number) & 0xffff) !== RECORD.event) continue;
       const index = u32[word + AT.index / 4] as number;
       // A new one, which is defined by a record in between.
-      if (index >= this.#slots.length) continue;
+      if (index >= slots.length) continue;
       indexes[size++] = index;
       row.index = index;
       read ^= row.fetched;
@@ -54,8 +52,9 @@ export class LookAhead {
       const index = indexes[i] as number;
       row.index = index;
       read ^= (u32[row.image >>> 2] as number) ^ (u32[row.offsetAddress >>> 2] as number);
-      const slot = this.#slots[index];
+      const slot = slots[index];
       if (slot !== undefined) read ^= slot.fetched;
+      else read ^= heaps[index]?.version ?? 0;
     }
     u32[this.#sink] = read;
   }

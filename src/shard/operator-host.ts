@@ -19,7 +19,7 @@ interface HostedSlot {
   readonly slot: StreamSlot;
 }
 
-interface HostedHeap {
+export interface HostedHeap {
   readonly kind: 'heap';
   readonly name: string;
   readonly nameBytes: Uint8Array;

@@ -12,6 +12,7 @@ import type { ControlWords } from '../memory/doorbells.ts';
 import type { IngestReader } from '../memory/ingest-ring.ts';
 import { WORD } from '../memory/layout.ts';
 import type { ShardStream } from './stream.ts';
+import type { StreamRow } from './stream-row.ts';
 
 /** Records that have been read take up to this share of the ring; then streams are covered. */
 const HELD_SHARE_MAX = 1 / 2;
@@ -37,18 +38,21 @@ export class ReplayWindow {
   }
 
   /** The record of the stream at `position` is in its state only. Positions ascend from call to call. */
-  note(stream: ShardStream, position: number): void {
-    if (stream.windowEntry !== NO_ENTRY) return;
+  note(row: StreamRow, position: number): void {
+    if (row.isHeld) return;
+    const { stream } = row;
     if (((this.#tail - this.#head) & (NUMBERS - 1)) === this.#positions.length) this.#grow();
     const at = this.#tail & (this.#positions.length - 1);
     this.#streams[at] = stream;
     this.#positions[at] = position;
+    row.isHeld = true;
     stream.windowEntry = this.#tail;
     this.#tail = (this.#tail + 1) & (NUMBERS - 1);
   }
 
   /** All records of the stream that were read are covered, or it is over. */
   remove(stream: ShardStream): void {
+    stream.isHeld = false;
     stream.windowEntry = NO_ENTRY;
   }
 

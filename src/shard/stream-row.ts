@@ -5,6 +5,7 @@
  * megabyte, and one load fetches all of a row.
  */
 import type { CheckpointFacts } from '../checkpoint/schedule.ts';
+import type { HostedHeap } from './operator-host.ts';
 import type { ShardSource, ShardStream, SourcePosition } from './stream.ts';
 import type { StreamSlot } from './stream-slot.ts';
 
@@ -24,6 +25,7 @@ const STATE = 11;
 const OPEN = 1;
 const ASIDE = 2;
 const PASSED_OVER = 4;
+const HELD = 8;
 const KEPT_SHIFT = 8;
 const FLAGS = (1 << KEPT_SHIFT) - 1;
 const ROWS_MIN = 64;
@@ -32,8 +34,9 @@ const ROWS_MIN = 64;
 export class StreamColumns {
   /** By the main thread's numbers; undefined where a stream is forgotten. */
   readonly streams: (ShardStream | undefined)[] = [];
-  /** The slots of streams that have one operator, of kind `'slot'`. */
+  /** What streams that have one operator run: its slot if it is of kind `'slot'`, else it and its state. */
   readonly slots: (StreamSlot | undefined)[] = [];
+  readonly heaps: (HostedHeap | undefined)[] = [];
   f64 = new Float64Array(ROWS_MIN * ROW_F64);
   u32 = new Uint32Array(this.f64.buffer);
 
@@ -43,14 +46,16 @@ export class StreamColumns {
     if ((index + 1) * ROW_F64 > this.f64.length) this.#grow(index + 1);
     this.f64.fill(0, index * ROW_F64, (index + 1) * ROW_F64);
     this.streams[index] = stream;
-    const [first] = operators.inOrder;
-    this.slots[index] = operators.inOrder.length === 1 && first?.kind === 'slot' ? first.slot : undefined;
+    const only = operators.inOrder.length === 1 ? operators.inOrder[0] : undefined;
+    this.slots[index] = only?.kind === 'slot' ? only.slot : undefined;
+    this.heaps[index] = only?.kind === 'heap' ? only : undefined;
   }
 
   /** The stream is over; its row stays until another one has its number. */
   end(index: number): void {
     this.streams[index] = undefined;
     this.slots[index] = undefined;
+    this.heaps[index] = undefined;
   }
 
   #grow(rows: number): void {
@@ -204,6 +209,15 @@ export class StreamRow implements CheckpointFacts {
 
   set isAside(value: boolean) {
     this.#put(ASIDE, value);
+  }
+
+  /** The ring is kept from a record of it on: it has an entry in the replay window. */
+  get isHeld(): boolean {
+    return this.#has(HELD);
+  }
+
+  set isHeld(value: boolean) {
+    this.#put(HELD, value);
   }
 
   /** It is to be forgotten, has no image, and will have none: see `passed-over.ts`. */

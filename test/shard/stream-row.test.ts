@@ -19,6 +19,7 @@ function fill(row: StreamRow, seed: number): Record<string, unknown> {
     isOnlyOpen: odd,
     isAside: !odd,
     isPassedOver: odd,
+    isHeld: !odd,
   };
   Object.assign(row, facts);
   return facts;
