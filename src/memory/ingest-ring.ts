@@ -178,6 +178,7 @@ export class IngestWriter {
 }
 
 export class IngestReader {
+  readonly capacity: number;
   readonly #memory: EngineMemory;
   readonly #base: number;
   readonly #mask: number;
@@ -194,6 +195,7 @@ export class IngestReader {
   constructor(memory: EngineMemory, arena: ArenaLayout, position?: number) {
     this.#memory = memory;
     this.#base = arena.ingest;
+    this.capacity = arena.ingestBytes;
     this.#mask = arena.ingestBytes - 1;
     this.#writeWord = wordIndex(arena, WORD.ingestWrite);
     this.#readWord = wordIndex(arena, WORD.ingestRead);

@@ -140,6 +140,8 @@ export class PoisonEvents {
     stream.isAside = false;
     stream.seen++;
     this.#parts.frames.checkpoint(stream, end, now);
+    // As for what is given up: who has the stream go on waits for this checkpoint, and none may follow.
+    this.#parts.completions.flush();
   }
 
   /** The stream was restored from a checkpoint with metadata, which may say that it is set aside, or of what it has skipped. */

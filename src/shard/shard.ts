@@ -17,7 +17,7 @@ import type { ControlWords, ShardBell } from '../memory/doorbells.ts';
 import type { EngineMemory } from '../memory/engine-memory.ts';
 import { ImageDirectory } from '../memory/image-directory.ts';
 import { AT, FLAG, IngestReader, RECORD } from '../memory/ingest-ring.ts';
-import { type ArenaLayout, WORD } from '../memory/layout.ts';
+import { WORD } from '../memory/layout.ts';
 import { Completions } from './completions.ts';
 import { EventCounts } from './event-counts.ts';
 import { EventProcessor, type RecordPlace } from './event-processor.ts';
@@ -53,7 +53,6 @@ export interface ShardPorts {
 
 export class Shard {
   readonly #memory: EngineMemory;
-  readonly #arena: ArenaLayout;
   readonly #clock: Clock;
   readonly #bell: Pick<ShardBell, 'sleep' | 'ringMain'>;
   readonly #words: ControlWords;
@@ -88,7 +87,6 @@ export class Shard {
     ports: ShardPorts & { factory: OperatorFactory },
   ) {
     this.#memory = memory;
-    this.#arena = task.arena;
     this.#clock = ports.clock;
     this.#bell = ports.bell;
     this.#words = ports.words;
@@ -395,8 +393,6 @@ export class Shard {
 
   #isProducerWaiting(): boolean {
     const wanted = this.#words.get(WORD.spaceWanted);
-    return (
-      wanted !== 0 && this.#ring.freeBytes >= Math.max(wanted, this.#arena.ingestBytes * WAKE_FREE_SHARE)
-    );
+    return wanted !== 0 && this.#ring.freeBytes >= Math.max(wanted, this.#ring.capacity * WAKE_FREE_SHARE);
   }
 }

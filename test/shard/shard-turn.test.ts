@@ -37,6 +37,27 @@ describe('the order of what is published', () => {
     ]);
   });
 
+  test('has the checkpoint with which a stream goes on before the next event is read, which may end the thread', () => {
+    const told: string[] = [];
+    const harness = ShardHarness.started({
+      poison: { onPoison: 'quarantine', attemptsMax: 1 },
+      factory: (stream) => [
+        counter('c', () => {
+          if (stream === 'bad') throw new Error('on purpose');
+          for (const completion of harness.take())
+            told.push('stream' in completion ? `${completion.kind} ${completion.stream}` : completion.kind);
+        }),
+      ],
+    });
+    harness.push({ stream: 'bad' });
+    harness.run();
+    harness.take();
+    harness.resume('bad');
+    harness.push({ stream: 'next' });
+    harness.run();
+    expect(told).toEqual(['stored bad']);
+  });
+
   test('has the report of a source after the frame that raised its open low', () => {
     const harness = started({ policy: { everyMs: 10 } });
     harness.push({ stream: 'a', source: 'x', offset: 1n });

@@ -85,7 +85,7 @@ export type Completion =
       readonly openLow: bigint | undefined;
     }
   | { readonly kind: 'checkpointed'; readonly request: number }
-  | { readonly kind: 'forgotten'; readonly stream: string };
+  | { readonly kind: 'aside' | 'skipped' | 'forgotten'; readonly stream: string };
 
 export interface RestoredFrame {
   readonly stream: string;
@@ -210,9 +210,18 @@ export class ShardHarness {
   }
 
   requestStream(name: string): void {
+    this.#request(RECORD.checkpointStream, name);
+  }
+
+  /** A stream that is set aside goes on. */
+  resume(name: string): void {
+    this.#request(RECORD.resumeStream, name);
+  }
+
+  #request(kind: number, name: string): void {
     const stream = this.#defineStream(name);
     const address = this.#reserve(recordBytes(AT.name, 0));
-    this.#writeHeader(address, { kind: RECORD.checkpointStream, index: stream, content: 0 });
+    this.#writeHeader(address, { kind, index: stream, content: 0 });
     this.ring.publish();
   }
 
@@ -360,6 +369,10 @@ export class ShardHarness {
         };
       case COMPLETION.checkpointed:
         return { kind: 'checkpointed', request: index | 0 };
+      case COMPLETION.aside:
+        return { kind: 'aside', stream: nameOf(this.streams, index) };
+      case COMPLETION.skipped:
+        return { kind: 'skipped', stream: nameOf(this.streams, index) };
       case COMPLETION.forgotten:
         if (!this.#over.has(index)) throw new Error(`a stream that is not to be forgotten: ${index}`);
         this.#free.push(index);
