@@ -139,6 +139,8 @@ export class PoisonEvents {
   resume(stream: ShardStream, { end }: RecordPlace, now: number): void {
     stream.isAside = false;
     stream.seen++;
+    // It is to be forgotten, and has no state any more.
+    if (stream.isPassedOver) return;
     this.#parts.frames.checkpoint(stream, end, now);
     // As for what is given up: who has the stream go on waits for this checkpoint, and none may follow.
     this.#parts.completions.flush();
@@ -293,8 +295,10 @@ export class PoisonEvents {
       const from = window.firstOf(stream) ?? position;
       let read = 0;
       for (const record of isBack ? recordsBetween(this.#memory, arena, { from, through: position }) : []) {
-        if (++read % BEAT_EVERY === 0) beat();
-        if (this.#isEventOf(stream, record.address)) processor.redo(record.address, stream);
+        const isOfStream = this.#isEventOf(stream, record.address);
+        if (isOfStream) processor.redo(record.address, stream);
+        // Operators may take long for each event.
+        if (isOfStream || ++read % BEAT_EVERY === 0) beat();
       }
     } catch (cause) {
       // Its operators do not come again to what they came to before; what they were given is there for another thread.

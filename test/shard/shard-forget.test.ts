@@ -154,6 +154,12 @@ describe('a stream that was to be forgotten when the thread before ended', () =>
     ]);
   });
 
+  test('takes no checkpoint to go on with, though it was about to when the thread ended', () => {
+    const harness = passingOver();
+    harness.resume('a');
+    expect(harness.run()).toMatchObject([{ kind: 'source', source: 'x', openLow: 5n }]);
+  });
+
   test('is followed by a new one of its name, from nothing', () => {
     const harness = passingOver({ factory: () => [counter()] });
     harness.push({ stream: 'a', source: 'x', offset: 7n });
