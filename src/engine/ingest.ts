@@ -88,9 +88,8 @@ export class Ingest {
     const known = this.#ports.router.stream(event.stream);
     if (!this.#isDefined(known, event.source) && !this.#hasRoomForAll(event, known)) return false;
     const shard = this.#write(event, known, isDurable);
-    if (shard === undefined) return false;
-    shard.publish();
-    return true;
+    shard?.publish();
+    return shard !== undefined;
   }
 
   /** Whether as much was accepted in this turn as should be; `accept` then waits for the next. */
@@ -240,6 +239,8 @@ export class Ingest {
         isComplete = false;
         break;
       }
+      // It was when it was held out.
+      if (push.isAccepted) this.accepted--;
       if (push.marks !== undefined)
         this.#mark(push.marks, known ?? (this.#ports.router.stream(event.stream) as RoutedStream));
       if (push.isAnnounced) this.#noteAccepted(event);
@@ -257,7 +258,6 @@ export class Ingest {
     if (!this.#writeRequest(request, undefined)) return false;
     push.request = undefined;
     push.events = take();
-    this.accepted -= push.events.length;
     if (push.marks !== undefined) this.#mark(push.marks, request.stream);
     push.streams = push.events.map(() => request.stream);
     announce(push, this.#ports.router);
