@@ -10,8 +10,13 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/shard/duplicates.ts',
-        text: '  if (stream.image === 0) return false;',
-        with: '  if (stream.image >= 0) return false;',
+        text: '  if (offsetAddress === 0) return false;',
+        with: '  if (offsetAddress >= 0) return false;',
+      },
+      {
+        file: 'src/shard/duplicates.ts',
+        text: '    return !isNew && !isLess(u32, word, (address + AT.sequence) >>> 2);',
+        with: '    return isNew && isLess(u32, word, (address + AT.sequence) >>> 2);',
       },
     ],
   },
