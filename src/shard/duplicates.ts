@@ -16,7 +16,9 @@ export function isDuplicate(
   const { u32 } = memory;
   if ((flags & FLAG.sequence) !== 0) {
     const word = image >>> 2;
-    const isNew = (u32[word + 4] as number) === 0 && (u32[word + 5] as number) === 0;
+    // Without an event a sequence may be one that was skipped or given up; 0 is none, and may be that of the first event.
+    const hasCount = (u32[word + 4] as number) !== 0 || (u32[word + 5] as number) !== 0;
+    const isNew = !hasCount && (u32[word] as number) === 0 && (u32[word + 1] as number) === 0;
     return !isNew && !isLess(u32, word, (address + AT.sequence) >>> 2);
   }
   if (offsetAddress === 0) return false;

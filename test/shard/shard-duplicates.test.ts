@@ -35,6 +35,22 @@ describe('events that bring their sequence', () => {
     expect(applied([{ sequence: 0n }, { sequence: 0n }, { sequence: 1n }]).sequences).toEqual([0n, 1n]);
   });
 
+  test('are duplicates of one that was skipped, also where nothing was applied before', () => {
+    const tried: bigint[] = [];
+    const harness = ShardHarness.started({
+      poison: { onPoison: 'skip', attemptsMax: 1 },
+      factory: () => [
+        counter('count', ({ sequence }) => {
+          tried.push(sequence);
+          if (sequence === 5n) throw new Error('on purpose');
+        }),
+      ],
+    });
+    for (const sequence of [5n, 5n, 4n, 6n]) harness.push({ stream: 's', sequence });
+    harness.run();
+    expect(tried).toEqual([5n, 6n]);
+  });
+
   test('are compared as u64, high half first', () => {
     const ascending = [1n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 32n + 1n, 2n ** 33n, U64_MAX];
     const between = ascending.flatMap((sequence) => [{ sequence }, { sequence: sequence - 1n }]);

@@ -550,11 +550,11 @@ export class World {
     this.#events.set(stream, events);
   }
 
-  /** Whether the stream has it from before it was restored. One without events has no sequence. */
+  /** Whether the stream has it from before it was restored. Sequences begin at 1. */
   #isKnown({ number, source, offset, event }: Logged): boolean {
     const restored = this.#restored.get(event.stream);
     if (restored === undefined) return false;
-    if (event.sequence !== undefined) return restored.count > 0 && BigInt(number) <= restored.sequence;
+    if (event.sequence !== undefined) return BigInt(number) <= restored.sequence;
     return BigInt(offset) < (restored.offsets.get(source as string) ?? 0n);
   }
 
