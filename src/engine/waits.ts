@@ -98,9 +98,9 @@ export class Waits {
   }
 
   /**
-   * A stream that was set aside goes on without what is `givenUp`, and with what `take` returns when it does. Resolves when that is durable; calls
-   * `onDurable` when it is, also if the store has been full for too long before. If the stream is set aside anew, that is
-   * once what came before is durable; what is held out then has pins of its own.
+   * A stream that was set aside goes on without what is `givenUp`, and with what `take` returns when it does. Resolves
+   * when that is durable; calls `onDurable` when it is, also if the store has been full for too long before. If the stream
+   * is set aside anew, that is once what came before is durable; what is held out then has pins of its own.
    */
   async untilResumed(
     stream: RoutedStream,
