@@ -1,17 +1,18 @@
 /**
- * Shards die at random calls of operators and between turns, processes between any two acts, and events are poison: a
+ * Shards die at random calls of operators and between turns, processes between any two acts, and events are poison: two
  * thousand seeds of it.
  * Checked: at every commit, that each event before a frontier is durable, or delivered as a dead letter; at the end, that
- * every stream has each of its events once, in order, that each which was skipped was delivered by some life, and that
+ * every stream has each of its events once, in order, that each which was skipped was delivered by some life, that every
+ * call about a quarantine has ended, and that
  * nothing is left of the memory of streams that are forgotten.
  */
 import { expect, test } from 'vitest';
 import { ACTS, fewestActs, runDeaths, type Tested } from './support/deaths-run.ts';
 
-const RUNS = 1_000;
+const RUNS = 2_000;
 
 test('whatever dies or fails, every event counts once and no frontier passes one that is not durable', {
-  timeout: 120_000,
+  timeout: 240_000,
 }, async () => {
   const given = process.env['TIDEMARK_SEED'];
   const first = given === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(given);

@@ -161,6 +161,8 @@ export class World {
   #deferred: (() => void)[] = [];
   #request = 0;
   #isSettling = false;
+  /** Calls of retry, skip or drop that have not ended yet. */
+  #undecided = 0;
   /** The store refuses what comes next. */
   #isFull = false;
   #underWay: Commit | undefined;
@@ -358,6 +360,8 @@ export class World {
     for (const number of this.#letters.keys()) this.#deliver(number);
     this.#expectDelivered();
     for (const stream of this.#router.streams()) this.#compare(stream);
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.#undecided > 0) throw new Error(`${this.#undecided} calls of retry, skip or drop never ended`);
   }
 
   async #turn(): Promise<void> {
@@ -594,8 +598,9 @@ export class World {
       way === 'drop'
         ? this.#quarantine.drop(name)
         : this.#quarantine[way === 'skip' ? 'skip' : 'retry'](name);
+    this.#undecided++;
     // It may be set aside again, or forgotten.
-    ended.catch(() => undefined);
+    ended.catch(() => undefined).finally(() => this.#undecided--);
   }
 
   #deliver(number: number): void {
