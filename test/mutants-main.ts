@@ -16,6 +16,8 @@ import type { Edit } from './support/mutant.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const COPIED = ['src', 'test', 'workers', 'package.json', 'tsconfig.json', 'vitest.config.ts'];
+/** A mutant may keep a test from ending. */
+const TESTS_MS = 10 * 60_000;
 /** Of the tests that kill a mutant. */
 const SHOWN = 3;
 /** Not the golden lists of operations: what fails is to be the promise, not the recording. */
@@ -72,7 +74,8 @@ function failedTests(files: readonly string[]): string[] {
   fs.rmSync(report, { force: true });
   const vitest = join(tree, 'node_modules/vitest/vitest.mjs');
   const argv = [vitest, 'run', '--root', tree, '--reporter=json', `--outputFile=${report}`, ...files];
-  spawnSync(process.execPath, argv, { cwd: tree, stdio: 'ignore' });
+  const { signal } = spawnSync(process.execPath, argv, { cwd: tree, stdio: 'ignore', timeout: TESTS_MS });
+  if (signal !== null) return [`none: they had not ended after ${TESTS_MS / 60_000} minutes`];
   const { testResults } = JSON.parse(fs.readFileSync(report, 'utf8')) as {
     testResults: { assertionResults: { status: string; fullName: string }[]; status: string; name: string }[];
   };

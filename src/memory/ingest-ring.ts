@@ -296,6 +296,8 @@ export function* recordsBetween(
   for (let position = from; position < through; ) {
     const address = arena.ingest + ((position | 0) & (arena.ingestBytes - 1));
     const word = address >>> 2;
+    // Better than to look at the same place for ever.
+    if (u32[word] === 0) throw new TypeError(`the ring has no record at position ${position}`);
     if ((u32[word + AT.kind / 4] as number) !== RECORD.skip) yield { address, position };
     position += u32[word] as number;
   }

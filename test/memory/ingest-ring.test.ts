@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { IngestReader, IngestWriter, RECORD } from '../../src/memory/ingest-ring.ts';
+import { IngestReader, IngestWriter, RECORD, recordsBetween } from '../../src/memory/ingest-ring.ts';
 import { WORD, type Word, wordIndex } from '../../src/memory/layout.ts';
 import { seeded } from '../support/random.ts';
 import { type SmallEngine, smallEngine, startIndicesAt } from './support/arena.ts';
@@ -319,4 +319,17 @@ test('positions are compared by difference, across the sign and the wrap', () =>
     expect(pair.reader.hasReached(before)).toBe(true);
     expect(pair.reader.hasReached(after)).toBe(true);
   }
+});
+
+test('what is kept can be walked once more, and where no record is, the walk ends', () => {
+  const { engine, writer } = new Pair(0);
+  for (const bytes of [64, 24]) {
+    const address = writer.reserve(bytes);
+    engine.memory.u32[address >>> 2] = bytes;
+    engine.memory.u32[(address >>> 2) + 1] = RECORD.event;
+  }
+  const walk = (through: number) =>
+    [...recordsBetween(engine.memory, engine.arena, { from: 0, through })].map(({ position }) => position);
+  expect(walk(88)).toEqual([0, 64]);
+  expect(() => walk(96)).toThrow('no record at position 88');
 });
