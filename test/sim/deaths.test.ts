@@ -37,4 +37,6 @@ test('whatever dies or fails, every event counts once and no frontier passes one
   expect(sum('covers')).toBeGreaterThan(RUNS / 2);
   expect(sum('asides')).toBeGreaterThan(RUNS);
   expect(sum('skips')).toBeGreaterThan(RUNS);
+  expect(sum('heals')).toBeGreaterThan(RUNS / 20);
+  expect(sum('overflows')).toBeGreaterThan(RUNS / 50);
 });

@@ -96,7 +96,31 @@ export const ENGINE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/shard/poison.ts',
-        text: '    this.#parts.completions.flush();',
+        text: `    this.#parts.completions.flush();
+    return isDue;`,
+        with: '    return isDue;',
+      },
+    ],
+  },
+  {
+    name: 'another event is read before main can know that a stream goes on',
+    edits: [
+      {
+        file: 'src/shard/poison.ts',
+        text: `    this.#parts.frames.checkpoint(stream, end, now);
+    // As for what is given up: who has the stream go on waits for this checkpoint, and none may follow.
+    this.#parts.completions.flush();`,
+        with: '    this.#parts.frames.checkpoint(stream, end, now);',
+      },
+    ],
+  },
+  {
+    name: 'another event is read before main can know of one that was given up before',
+    edits: [
+      {
+        file: 'src/shard/poison.ts',
+        text: `    // As where it is given up: a thread that follows may not come to it again.
+    this.#parts.completions.flush();`,
         with: '',
       },
     ],

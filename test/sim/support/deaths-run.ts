@@ -16,16 +16,27 @@ export interface Tested {
   covers: number;
   asides: number;
   skips: number;
+  heals: number;
+  overflows: number;
 }
 
 /** @throws with what is wrong */
 export async function runDeaths(seed: number, acts: number): Promise<Tested> {
   const random = new Random(seed);
-  const tested: Tested = { lives: 0, restarts: 0, replayed: 0, covers: 0, asides: 0, skips: 0 };
+  const tested: Tested = {
+    lives: 0,
+    restarts: 0,
+    replayed: 0,
+    covers: 0,
+    asides: 0,
+    skips: 0,
+    heals: 0,
+    overflows: 0,
+  };
   let world = await World.open(begin(random));
   const end = (): void => {
     tested.lives++;
-    for (const what of ['restarts', 'replayed', 'covers', 'asides', 'skips'] as const)
+    for (const what of ['restarts', 'replayed', 'covers', 'asides', 'skips', 'heals', 'overflows'] as const)
       tested[what] += world[what];
   };
   for (let act = 0; act < acts; act++) {

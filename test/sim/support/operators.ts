@@ -1,6 +1,6 @@
 /**
  * Operators whose calls may be the last of their shard: a fuse counts them. They throw at an event whose payload ends with
- * `!`, and one that ends with `?` burns the fuse; both each time.
+ * `!`, and one that ends with `?` burns the fuse; both each time, until somebody mends them for that event.
  */
 import type { HeapOperator, Operator, OperatorEvent } from '../../../src/index.ts';
 import { type Folded, folded, foldedBytes, NOTHING_FOLDED, readFolded } from '../../support/folded.ts';
@@ -8,13 +8,15 @@ import { type Folded, folded, foldedBytes, NOTHING_FOLDED, readFolded } from '..
 /** Calls that are left; the one that finds none throws, as a thread ends in the middle of it. */
 export interface Fuse {
   left: number;
+  /** Numbers of events that do no harm any more. */
+  readonly healed: ReadonlySet<number>;
 }
 
 const LARGE_BYTES = 3_000;
 const decoder = new TextDecoder();
 
 function burn(fuse: Fuse, event?: OperatorEvent): void {
-  const poison = event === undefined ? undefined : textOf(event).at(-1);
+  const poison = event === undefined || fuse.healed.has(numberOf(event)) ? undefined : textOf(event).at(-1);
   if (poison === '?') fuse.left = 0;
   if (--fuse.left <= 0) throw new Error('the thread ends');
   if (poison === '!') throw new Error('poison');

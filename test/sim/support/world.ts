@@ -7,6 +7,7 @@
  * The file has over 400 lines because all that an engine puts together is put together here once more, without threads.
  */
 import { viewFrame } from '../../../src/codec/view.ts';
+import type { Aside } from '../../../src/engine/aside.ts';
 import { CheckpointRequests } from '../../../src/engine/checkpoint-requests.ts';
 import { CompletionReader } from '../../../src/engine/completion-reader.ts';
 import { Durability } from '../../../src/engine/durability.ts';
@@ -101,6 +102,10 @@ export interface Past {
   readonly offsets: Map<string, number>;
   /** Skipped events that were delivered, or need not be since their streams were forgotten, by their numbers. */
   readonly delivered: Set<number>;
+  /** Bytes that all streams together may hold out. */
+  readonly heldOutBytesMax: number;
+  /** Numbers of events that were poison until the operators were mended. */
+  readonly healed: Set<number>;
 }
 
 /** Of all lives: nothing of one runs any more when the next one begins. */
@@ -123,6 +128,8 @@ export function begin(random: Random): Past {
     log: [],
     offsets: new Map(),
     delivered: new Set(),
+    heldOutBytesMax: random.pick([2 ** 20, 2 ** 20, 300]),
+    healed: new Set(),
   };
 }
 
@@ -132,6 +139,8 @@ export class World {
   covers = 0;
   asides = 0;
   skips = 0;
+  heals = 0;
+  overflows = 0;
   readonly #past: Past;
   readonly #random: Random;
   readonly #memory: EngineMemory;
@@ -141,7 +150,7 @@ export class World {
   readonly #ingest: Ingest;
   readonly #completions: CompletionReader;
   readonly #clock = new FakeClock();
-  readonly #fuse: Fuse = { left: Number.POSITIVE_INFINITY };
+  readonly #fuse: Fuse;
   readonly #quarantine: Quarantine;
   readonly #durability = new Durability(this.#clock);
   /** By shard: how often threads have ended at an event that is poison, and where. */
@@ -209,6 +218,7 @@ export class World {
     this.#memory = place.memory;
     this.#past = past;
     this.#random = random;
+    this.#fuse = { left: Number.POSITIVE_INFINITY, healed: past.healed };
     this.#frontiers = past.frontiers;
     this.#handles = arenas.map((arena, index) => new ShardHandle(this.#memory, arena, index));
     for (const [source, position] of past.frontiers) this.#router.addSource(source, position);
@@ -286,7 +296,7 @@ export class World {
       memory: this.#memory,
       router: this.#router,
       durability: this.#durability,
-      bytesMax: 2 ** 20,
+      bytesMax: past.heldOutBytesMax,
       onDeadLetter: ({ payload }) =>
         new Promise<void>((resolve) => {
           this.#letters.set(Number.parseInt(Buffer.from(payload).toString(), 10), resolve);
@@ -437,8 +447,9 @@ export class World {
   }
 
   #isPoisonAt(handle: ShardHandle, position: number): boolean {
-    const { kind } = handle.recordAt(position);
-    return kind === RECORD.event && '!?'.includes(this.#payloadAt(handle, position).at(-1) as string);
+    if (handle.recordAt(position).kind !== RECORD.event) return false;
+    if (this.#past.healed.has(this.#numberAt(handle, position))) return false;
+    return '!?'.includes(this.#payloadAt(handle, position).at(-1) as string);
   }
 
   #numberAt(handle: ShardHandle, position: number): number {
@@ -588,11 +599,14 @@ export class World {
     for (const number of this.#letters.keys()) if (random.chance(0.5)) this.#deliver(number);
     const streams = this.#quarantine.list();
     if (streams.length === 0) return;
-    const { stream: name } = random.pick(streams);
+    const { droppedEvents, stream: name } = random.pick(streams);
     const stream = this.#router.stream(name) as RoutedStream;
     const events = this.#events.get(stream) as Accepted[];
     const way = random.pick(['retry', 'skip', 'drop']);
-    if (way === 'skip') this.#skipFirst(stream, events);
+    if (random.chance(0.4)) this.#heal(stream);
+    if (droppedEvents > 0) this.overflows++;
+    // What was dropped comes again in another life only.
+    if (way === 'skip' && droppedEvents === 0) this.#skipFirst(stream, events);
     if (way === 'drop') events.splice(this.#firstHeld(stream, events));
     const ended =
       way === 'drop'
@@ -601,6 +615,18 @@ export class World {
     this.#undecided++;
     // It may be set aside again, or forgotten.
     ended.catch(() => undefined).finally(() => this.#undecided--);
+  }
+
+  /** The operators are mended: they take the event at which the stream was set aside. */
+  #heal(stream: RoutedStream): void {
+    const { healed, log } = this.#past;
+    const fault = this.#faults.get(stream);
+    const { offset, source } = (stream.aside as Aside).fault;
+    if (fault !== undefined) healed.add(fault);
+    else if (offset !== undefined)
+      for (const logged of log)
+        if (logged.source === source && BigInt(logged.offset) === offset) healed.add(logged.number);
+    this.heals++;
   }
 
   #deliver(number: number): void {
