@@ -191,6 +191,8 @@ function openIterator(source: JobSource, from: bigint | undefined, signal: Abort
   return iterable[Symbol.asyncIterator]();
 }
 
+/** Whatever the source does when it ends, at once or later: the events that it gave are accepted, and why it ends is known. */
 function endQuietly(iterator: AsyncIterator<unknown>): void {
-  Promise.resolve(iterator.return?.()).catch(() => {});
+  const end = async (): Promise<unknown> => iterator.return?.();
+  end().catch(() => {});
 }

@@ -171,6 +171,24 @@ describe('the end of a run', () => {
     expect(pump.pushed).toBeLessThanOrEqual(10_001);
     await expect.poll(() => isReturned).toBe(true);
   });
+
+  test.each([
+    ['later', () => Promise.reject(new Error('it does not let go'))],
+    [
+      'at once',
+      () => {
+        throw new Error('it does not let go');
+      },
+    ],
+  ])('a source that fails %s when it is let go has given its events all the same', async (_name, end) => {
+    const source = sourceOf(() => {
+      const events = counting(10).read(0n, new AbortController().signal)[Symbol.asyncIterator]();
+      return { [Symbol.asyncIterator]: () => ({ next: () => events.next(), return: end }) };
+    });
+    const { pump, offsets } = start({ source, limit: 5 });
+    await pump.run();
+    expect(offsets()).toEqual(range(0, 5));
+  });
 });
 
 describe('what was reached before', () => {
