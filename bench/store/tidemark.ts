@@ -43,9 +43,9 @@ export const tidemark: StoreSubjectModule = {
 };
 
 /** As the engine starts it. */
-function start(plan: StoreCase, directory: string, { memory }: EngineMemory) {
+function start(plan: StoreCase, directory: string, { buffer, memory }: EngineMemory) {
   const { port1, port2 } = new MessageChannel();
-  const client = new LogStoreClient({ port: port1, memory });
+  const client = new LogStoreClient({ port: port1, memory: buffer });
   const task: StoreWriterTask = { port: port2, memory, directory, options: logOptionsOf(plan) };
   const thread = new TaskThread<void>({
     file,

@@ -33,7 +33,7 @@ export function connectStore(options: ResolvedOptions, memory: EngineMemory): St
   if (directory === undefined) return undefined;
   const file = workerFile('store-writer', options.workersUrl);
   const log = new SupervisedLog({
-    start: () => startWriter(file, { memory: memory.memory, directory, options }),
+    start: () => startWriter(file, memory, { directory, options }),
     timeoutMs: options.storeTimeoutMs,
   });
   return {
@@ -48,10 +48,11 @@ export function connectStore(options: ResolvedOptions, memory: EngineMemory): St
 
 function startWriter(
   file: string,
-  { memory, directory, options }: Omit<StoreWriterTask, 'port'>,
+  { buffer, memory }: EngineMemory,
+  { directory, options }: Pick<StoreWriterTask, 'directory' | 'options'>,
 ): StoreWriter {
   const { port1, port2 } = new MessageChannel();
-  const client = new LogStoreClient({ port: port1, memory });
+  const client = new LogStoreClient({ port: port1, memory: buffer });
   const { diskBytes, perStream } = options;
   const thread = new TaskThread<void>({
     file,

@@ -4,7 +4,6 @@
  * `encode` returns is good until its next call.
  */
 import { FOOTER_CHECKSUM, FRAME_FOOTER_BYTES } from '../../codec/footer.ts';
-import { xxh64 } from '../../codec/xxh64.ts';
 import { TidemarkError } from '../../error.ts';
 import { type CommitRecord, commitRecordBytesMax, writeCommitRecord } from './commit-record.ts';
 import { kernelXxh64, sealRecordHeaders, takeKernelBuffer } from './kernel-buffer.ts';
@@ -185,7 +184,7 @@ export class CommitEncoder {
     fields.index = frames.length;
     fields.length = end - payload;
     fields.origin = commit.number;
-    view.setBigUint64(at + RECORD_PAYLOAD_CHECKSUM, xxh64(staging, payload, end), true);
+    view.setBigUint64(at + RECORD_PAYLOAD_CHECKSUM, checksumOf(staging.subarray(payload, end)), true);
     finishRecordHeader(staging, view, at, fields);
     this.at = end;
     const footprint = recordFootprint(fields.length);
@@ -202,6 +201,13 @@ export class CommitEncoder {
     if (this.at > this.runStart) this.buffers.push(this.staging.subarray(this.runStart, this.at));
     this.runStart = this.at;
   }
+}
+
+/** XXH64 by the kernel, in whose buffer the headers are not needed any more. */
+function checksumOf(bytes: Uint8Array): bigint {
+  const summed = takeKernelBuffer(bytes.length);
+  summed.set(bytes);
+  return kernelXxh64(summed);
 }
 
 const FOOTER_MAGIC = new TextEncoder().encode('TIDEMARK');

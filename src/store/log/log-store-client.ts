@@ -12,22 +12,18 @@ import { fromErrorRecord, TidemarkError } from '../../error.ts';
 import type {
   CheckpointStore,
   CommitBatch,
-  FrameRef,
   RestorableCheckpoint,
   RestoredContents,
   RestoreTarget,
   StoreContents,
 } from '../contract.ts';
+import { packCommit, StreamNumbers } from './commit-table.ts';
 import { FoundReader } from './found-reader.ts';
 import {
   type FoundCheckpoints,
-  type FrameTable,
   fromFrontierList,
   fromNameList,
   type OpenedContents,
-  PLACE,
-  toFrontierList,
-  toNameList,
   type WriterReply,
   type WriterRequest,
 } from './writer-protocol.ts';
@@ -61,16 +57,18 @@ const FILL_BYTES_MAX = 2 ** 25;
 export interface LogStoreClientOptions {
   /** The other end of it is served by the store writer. */
   readonly port: MessagePort;
-  /** The engine's memory, the same that the store writer was given. */
+  /**
+   * The engine's memory, the same that the store writer was given. Of a `WebAssembly.Memory`, frames are known by the
+   * buffer that it has now: it has another one, of the same bytes, as soon as any shared memory of the thread grows.
+   */
   readonly memory: WebAssembly.Memory | SharedArrayBuffer;
 }
 
 export class LogStoreClient implements CheckpointStore {
   readonly #port: MessagePort;
-  readonly #memory: WebAssembly.Memory | SharedArrayBuffer;
+  readonly #memory: ArrayBufferLike;
   readonly #pending = new Map<number, Pending>();
-  readonly #streamNumbers = new Map<string, number>();
-  #nextStream = 0;
+  readonly #streams = new StreamNumbers();
   #nextRequest = 1;
   #failure: Error | undefined;
   #broken: Error | undefined;
@@ -80,7 +78,7 @@ export class LogStoreClient implements CheckpointStore {
 
   constructor({ port, memory }: LogStoreClientOptions) {
     this.#port = port;
-    this.#memory = memory;
+    this.#memory = memory instanceof SharedArrayBuffer ? memory : memory.buffer;
     port.on('message', (reply: WriterReply) => this.#settle(reply));
     port.on('messageerror', (error) => {
       this.fail(error);
@@ -143,22 +141,12 @@ export class LogStoreClient implements CheckpointStore {
 
   /** `isRepeated`: another writer was asked for it and has not answered, so the log may have it. */
   async commit(batch: CommitBatch, isRepeated = false): Promise<void> {
-    const firstNewStream = this.#nextStream;
-    const newStreams: string[] = [];
-    const frames = this.#frameTable(batch.frames, newStreams);
-    await this.#request(
-      'done',
-      {
-        type: 'commit',
-        generation: batch.generation,
-        isRepeated,
-        newStreams: toNameList(newStreams),
-        firstNewStream,
-        frames,
-        frontiers: toFrontierList(batch.frontiers),
-      },
-      frames.copies.map(({ buffer }) => buffer as ArrayBuffer),
-    );
+    const { generation } = batch;
+    const table = packCommit(batch, this.#streams, this.#memory);
+    await this.#request('done', { type: 'commit', generation, isRepeated, ...table }, [
+      table.numbers.buffer,
+      ...table.copies.map(({ buffer }) => buffer),
+    ]);
   }
 
   async read(stream: string, sequence?: bigint): Promise<CheckpointView | undefined> {
@@ -185,8 +173,7 @@ export class LogStoreClient implements CheckpointStore {
   }
 
   async forget(stream: string): Promise<void> {
-    const number = this.#streamNumbers.get(stream);
-    this.#streamNumbers.delete(stream);
+    const number = this.#streams.remove(stream);
     const known = number === undefined ? {} : { number };
     await this.#request('done', { type: 'forget', stream, ...known });
   }
@@ -270,37 +257,6 @@ export class LogStoreClient implements CheckpointStore {
       );
   }
 
-  #frameTable(frames: readonly FrameRef[], newStreams: string[]): FrameTable {
-    const places = new Float64Array(PLACE.columns * frames.length);
-    const sequences = new BigUint64Array(frames.length);
-    const copies: Uint8Array[] = [];
-    const shared = this.#sharedBuffer();
-    for (let i = 0; i < frames.length; i++) {
-      const { stream, sequence, bytes } = frames[i] as FrameRef;
-      const row = PLACE.columns * i;
-      places[row + PLACE.stream] = this.#streamNumber(stream, newStreams);
-      if (bytes.buffer === shared) {
-        places[row + PLACE.offset] = bytes.byteOffset;
-      } else {
-        copies.push(new Uint8Array(bytes));
-        places[row + PLACE.offset] = -copies.length;
-      }
-      places[row + PLACE.length] = bytes.byteLength;
-      sequences[i] = sequence;
-    }
-    return { places, sequences, copies };
-  }
-
-  #streamNumber(stream: string, newStreams: string[]): number {
-    const known = this.#streamNumbers.get(stream);
-    if (known !== undefined) return known;
-    const number = this.#nextStream;
-    this.#nextStream += 1;
-    this.#streamNumbers.set(stream, number);
-    newStreams.push(stream);
-    return number;
-  }
-
   *#checkpoints(found: FoundCheckpoints): Generator<RestorableCheckpoint, void> {
     const reader = new FoundReader(found);
     for (const [at, byteLength] of found.byteLengths.entries()) {
@@ -349,10 +305,9 @@ export class LogStoreClient implements CheckpointStore {
     const copies = this.#copies;
     this.#copies = [];
     if (copies.length === 0) return;
-    const shared = this.#sharedBuffer();
     const checkpoints = Uint32Array.from(copies, ({ checkpoint }) => checkpoint);
     const offsets = Float64Array.from(copies, ({ target }) =>
-      target.buffer === shared ? target.byteOffset : -1,
+      target.buffer === this.#memory ? target.byteOffset : -1,
     );
     this.#request('copied', { type: 'copy', checkpoints, offsets }).then(
       ({ failures, bytes }) => {
@@ -365,11 +320,6 @@ export class LogStoreClient implements CheckpointStore {
         for (const { reject } of copies) reject(error);
       },
     );
-  }
-
-  /** Looked up each time: a memory that grows has another buffer. */
-  #sharedBuffer(): ArrayBufferLike {
-    return this.#memory instanceof SharedArrayBuffer ? this.#memory : this.#memory.buffer;
   }
 }
 

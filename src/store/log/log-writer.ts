@@ -194,7 +194,8 @@ export class LogWriter {
     this.frontiers = record.frontiers;
     this.bytesWritten += length;
     this.places.note(head.id, { number, recordAt: start + recordAt, end: start + length });
-    for (const [i, frame] of frames.entries()) {
+    for (let i = 0; i < frames.length; i++) {
+      const frame = frames[i] as IndexedFrame;
       const { stream, sequence, generation, bytes } = frame;
       const origin = frame.origin ?? number;
       if (origin !== number) this.carryCommit = number;

@@ -13,7 +13,7 @@ export function mergeable(requests: readonly WriterRequest[], start: number): Co
   for (let at = start; at < requests.length; at++) {
     const request = requests[at] as WriterRequest;
     if (request.type !== 'commit' || request.generation !== (group[0] ?? request).generation) break;
-    frames += request.frames.sequences.length;
+    frames += request.frameCount;
     if (group.length > 0 && frames > MERGED_FRAMES_MAX) break;
     group.push(request);
   }

@@ -1,9 +1,10 @@
 /**
  * What the engine's thread and the store writer say to each other. Frames cross as numbers: where in the engine's
- * memory they lie. Streams cross by name once and are a small number from then on, chosen by the client.
+ * memory they lie.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorRecord } from '../../error.ts';
+import type { CommitTable } from './commit-table.ts';
 import type { NewestColumns } from './newest-frames.ts';
 import type { LogOptions } from './options.ts';
 
@@ -29,30 +30,12 @@ export interface FrontierList {
   readonly offsets: BigUint64Array;
 }
 
-/** Columns of `FrameTable.places`. */
-export const PLACE = { stream: 0, offset: 1, length: 2, columns: 3 } as const;
-
-export interface FrameTable {
-  /**
-   * Three numbers a frame: stream, byte offset in the engine's memory, length. An offset below zero stands for
-   * a frame that is not in that memory: `copies[-1 - offset]`.
-   */
-  readonly places: Float64Array;
-  readonly sequences: BigUint64Array;
-  readonly copies: readonly Uint8Array[];
-}
-
-export interface CommitRequest {
+export interface CommitRequest extends CommitTable {
   readonly type: 'commit';
   readonly request: number;
   readonly generation: bigint;
   /** Was asked of a writer before, whose answer was never heard: the log may have it, or a beginning of it. */
   readonly isRepeated: boolean;
-  /** Streams that were not named before; their numbers go on from `firstNewStream`. */
-  readonly newStreams: NameList;
-  readonly firstNewStream: number;
-  readonly frames: FrameTable;
-  readonly frontiers: FrontierList;
 }
 
 export interface CopyRequest {

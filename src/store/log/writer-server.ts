@@ -6,9 +6,10 @@
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { TidemarkError, toErrorRecord } from '../../error.ts';
+import { CommitReader } from './commit-table.ts';
 import { TargetMemory } from './frame-copies.ts';
 import type { WantedFrame } from './frame-reader.ts';
-import type { LogFrame, LogStore } from './log-store.ts';
+import type { LogStore } from './log-store.ts';
 import type { NewestColumns } from './newest-frames.ts';
 import { type FoundLog, findLog } from './open-log.ts';
 import type { LogOptions, LogPorts } from './options.ts';
@@ -21,10 +22,7 @@ import {
   type FillRequest,
   type ForgetRequest,
   type FoundCheckpoints,
-  fromFrontierList,
-  fromNameList,
   type OpenedContents,
-  PLACE,
   toFrontierList,
   toNameList,
   type WriterReply,
@@ -64,10 +62,14 @@ class WriterServer {
   private quietTimer: NodeJS.Timeout | undefined;
   /** When the last request was answered, by the clock of the ports. */
   private servedAt = 0;
+  private readonly memoryAt: (offset: number, length: number) => Uint8Array;
 
   constructor(service: WriterService, onEnd: () => void) {
     this.service = service;
     this.onEnd = onEnd;
+    const { memory } = service;
+    const buffer = memory instanceof SharedArrayBuffer ? memory : memory.buffer;
+    this.memoryAt = (offset, length) => new Uint8Array(buffer, offset, length);
   }
 
   start(): void {
@@ -105,11 +107,11 @@ class WriterServer {
   }
 
   private commit(group: readonly CommitRequest[]): void {
-    for (const request of group) this.learnStreams(request);
+    const readers = group.map((request) => new CommitReader(request, this.streams));
     try {
       const last = group.at(-1) as CommitRequest;
-      const frames = group.flatMap((request) => this.framesOf(request));
-      const frontiers = new Map(group.flatMap((request) => [...fromFrontierList(request.frontiers)]));
+      const frames = readers.flatMap((reader) => reader.frames(this.streams, this.memoryAt));
+      const frontiers = new Map(readers.flatMap((reader) => [...reader.frontiers()]));
       const isRepeated = group.some((request) => request.isRepeated);
       this.opening().commit({ frames, frontiers, generation: last.generation, isRepeated });
       for (const { request } of group) this.reply(this.done(request));
@@ -271,34 +273,6 @@ class WriterServer {
       failures.push({ at, error: toErrorRecord(error) });
     });
     return { type: 'copied', request, failures, bytes };
-  }
-
-  private framesOf({ frames }: CommitRequest): LogFrame[] {
-    const { places, sequences, copies } = frames;
-    return Array.from(sequences, (sequence, i) => {
-      const row = PLACE.columns * i;
-      const stream = this.streams.get(places[row + PLACE.stream] as number);
-      if (stream === undefined) throw new Error('a frame of a stream that was not named');
-      const offset = places[row + PLACE.offset] as number;
-      const length = places[row + PLACE.length] as number;
-      const bytes = offset < 0 ? copies[-1 - offset] : this.memoryAt(offset, length);
-      if (bytes === undefined) throw new Error('a frame without bytes');
-      return { stream, sequence, bytes };
-    });
-  }
-
-  private memoryAt(offset: number, length: number): Uint8Array {
-    const { memory } = this.service;
-    const buffer = memory instanceof SharedArrayBuffer ? memory : memory.buffer;
-    return new Uint8Array(buffer, offset, length);
-  }
-
-  private learnStreams({ newStreams, firstNewStream }: CommitRequest): void {
-    let number = firstNewStream;
-    for (const stream of fromNameList(newStreams)) {
-      this.streams.set(number, stream);
-      number += 1;
-    }
   }
 
   private opening(): LogStore {
