@@ -93,6 +93,12 @@ async function openAll(
 }
 
 async function measureSaves(plan: StoreCase, entries: readonly Entry[], start: number): Promise<void> {
+  // The first sample of a process is not like the others: memory is used that it has not had before.
+  for (const { peer } of entries) {
+    peer.resume();
+    await peer.ask<SaveSample>({ kind: 'sample' });
+    peer.pause();
+  }
   await takeTurns(plan, { entries, start }, async (entry) => {
     const { peer } = entry;
     peer.resume();
