@@ -94,16 +94,9 @@ async function openAll(
 
 async function measureSaves(plan: StoreCase, entries: readonly Entry[], start: number): Promise<void> {
   // The first sample of a process is not like the others: memory is used that it has not had before.
-  for (const { peer } of entries) {
-    peer.resume();
-    await peer.ask<SaveSample>({ kind: 'sample' });
-    peer.pause();
-  }
+  for (const { peer } of entries) await takeSample(peer);
   await takeTurns(plan, { entries, start }, async (entry) => {
-    const { peer } = entry;
-    peer.resume();
-    const { ns, writtenBytes } = await peer.ask<SaveSample>({ kind: 'sample' });
-    peer.pause();
+    const { ns, writtenBytes } = await takeSample(entry.peer);
     entry.samplesNs.push(ns / (plan.commits * plan.framesPerCommit));
     entry.writtenBytes += writtenBytes ?? Number.NaN;
   });
@@ -112,6 +105,14 @@ async function measureSaves(plan: StoreCase, entries: readonly Entry[], start: n
     entry.peer.resume();
     await entry.peer.ask({ kind: 'finish' });
   }
+}
+
+/** Of a process that is stopped until then, and again after it. */
+async function takeSample(peer: Peer<RunRequest>): Promise<SaveSample> {
+  peer.resume();
+  const sample = await peer.ask<SaveSample>({ kind: 'sample' });
+  peer.pause();
+  return sample;
 }
 
 async function measureRecoveries(plan: StoreCase, entries: readonly Entry[], start: number): Promise<void> {

@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { WRITER_MUTANTS } from './engine/writer-mutants.ts';
 import { ENGINE_MUTANTS } from './sim/engine-mutants.ts';
 import { LOG_MUTANTS } from './store/log-mutants.ts';
-import type { Edit } from './support/mutant.ts';
+import { type Edit, piecesAround } from './support/mutant.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const COPIED = ['src', 'test', 'workers', 'package.json', 'tsconfig.json', 'vitest.config.ts'];
@@ -56,16 +56,14 @@ try {
 }
 
 /** Makes an edit; returns what takes it back. */
-function apply({ file, text, with: replacement }: Edit): () => void {
-  const path = join(tree, file);
-  const source = fs.readFileSync(path, 'utf8');
-  const count = source.split(text).length - 1;
+function apply(edit: Edit): () => void {
+  const { file, text, with: replacement } = edit;
+  const pieces = piecesAround(edit, tree);
+  const count = pieces.length - 1;
   if (count !== 1) throw new Error(`${file} has ${count} times what is to be replaced: ${text}`);
-  fs.writeFileSync(
-    path,
-    source.replace(text, () => replacement),
-  );
-  return () => fs.writeFileSync(path, source);
+  const path = join(tree, file);
+  fs.writeFileSync(path, pieces.join(replacement));
+  return () => fs.writeFileSync(path, pieces.join(text));
 }
 
 /** Names of tests that fail in the copy. */

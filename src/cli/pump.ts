@@ -191,7 +191,7 @@ function openIterator(source: JobSource, from: bigint | undefined, signal: Abort
   return iterable[Symbol.asyncIterator]();
 }
 
-/** Whatever the source does when it ends, at once or later: the events that it gave are accepted, and why it ends is known. */
+/** However the source fails when it is let go, what it gave is accepted, and why the reading ended is known. */
 function endQuietly(iterator: AsyncIterator<unknown>): void {
   const end = async (): Promise<unknown> => iterator.return?.();
   end().catch(() => {});

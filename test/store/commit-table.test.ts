@@ -31,7 +31,7 @@ test(
       expect(table.copies).toHaveLength(frames.filter(({ bytes }) => bytes.buffer !== MEMORY).length);
       const reader = new CommitReader(structuredClone(table, { transfer: [table.numbers.buffer] }), streams);
       const memoryAt = (offset: number, length: number): Uint8Array => new Uint8Array(MEMORY, offset, length);
-      expect(reader.frames(streams, memoryAt)).toEqual(frames);
+      expect(reader.frames(memoryAt)).toEqual(frames);
       expect(reader.frontiers()).toEqual(frontiers);
       // Of a stream that is forgotten, the next commit tells the name once more.
       const gone = numbers.remove(random.pick(NAMES));
@@ -44,7 +44,6 @@ test('a frame of a stream that was never named is refused', () => {
   const numbers = new StreamNumbers();
   const batch = { frames: [{ stream: 'a', sequence: 1n, bytes: new Uint8Array(1) }], frontiers: new Map() };
   packCommit(batch, numbers, MEMORY);
-  const streams = new Map<number, string>();
-  const reader = new CommitReader(packCommit(batch, numbers, MEMORY), streams);
-  expect(() => reader.frames(streams, () => new Uint8Array())).toThrow('not named');
+  const reader = new CommitReader(packCommit(batch, numbers, MEMORY), new Map());
+  expect(() => reader.frames(() => new Uint8Array())).toThrow('not named');
 });

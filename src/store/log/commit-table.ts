@@ -92,6 +92,7 @@ export function packCommit(
 /** The writer's side. */
 export class CommitReader {
   readonly #table: CommitTable;
+  readonly #streams: ReadonlyMap<number, string>;
   readonly #bits: BigUint64Array;
   /** Where the lengths of the names begin. */
   readonly #lengths: number;
@@ -102,6 +103,7 @@ export class CommitReader {
   constructor(table: CommitTable, streams: Map<number, string>) {
     const { frameCount, names, numbers } = table;
     this.#table = table;
+    this.#streams = streams;
     this.#bits = new BigUint64Array(numbers.buffer);
     this.#lengths = HEAD.columns + ROW.columns * frameCount;
     const first = numbers[HEAD.firstNewStream] as number;
@@ -114,14 +116,11 @@ export class CommitReader {
   }
 
   /** `memoryAt` gives bytes of the engine's memory. @throws Error for a stream that has no name */
-  frames(
-    streams: ReadonlyMap<number, string>,
-    memoryAt: (offset: number, length: number) => Uint8Array,
-  ): LogFrame[] {
+  frames(memoryAt: (offset: number, length: number) => Uint8Array): LogFrame[] {
     const { copies, frameCount, numbers } = this.#table;
     const frames: LogFrame[] = [];
     for (let i = 0, row: number = HEAD.columns; i < frameCount; i++, row += ROW.columns) {
-      const stream = streams.get(numbers[row + ROW.stream] as number);
+      const stream = this.#streams.get(numbers[row + ROW.stream] as number);
       if (stream === undefined) throw new Error('a frame of a stream that was not named');
       const offset = numbers[row + ROW.offset] as number;
       const bytes =

@@ -1,5 +1,6 @@
 /** Copies frames from where they were read and verified to their places in the engine's memory. */
 import { Kernel } from '../../kernel/kernel.ts';
+import { bufferOf } from './layout.ts';
 
 /** Up to here copying word by word beats two views and a call. */
 const WORDWISE_BYTES_MAX = 1024;
@@ -12,7 +13,7 @@ export class TargetMemory {
   readonly kernel: Kernel | undefined;
 
   constructor(memory: WebAssembly.Memory | SharedArrayBuffer) {
-    const buffer = memory instanceof SharedArrayBuffer ? memory : memory.buffer;
+    const buffer = bufferOf(memory);
     this.u8 = new Uint8Array(buffer);
     // Not by a shift: 4 GiB are more than its 32 bits.
     this.u32 = new Uint32Array(buffer, 0, Math.floor(buffer.byteLength / 4));

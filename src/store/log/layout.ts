@@ -76,6 +76,11 @@ export function isZero(bytes: Uint8Array, start: number, end: number): boolean {
   return true;
 }
 
+/** The bytes of an engine's memory, which never grows. */
+export function bufferOf(memory: WebAssembly.Memory | SharedArrayBuffer): ArrayBufferLike {
+  return memory instanceof SharedArrayBuffer ? memory : memory.buffer;
+}
+
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

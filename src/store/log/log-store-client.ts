@@ -19,6 +19,7 @@ import type {
 } from '../contract.ts';
 import { packCommit, StreamNumbers } from './commit-table.ts';
 import { FoundReader } from './found-reader.ts';
+import { bufferOf } from './layout.ts';
 import {
   type FoundCheckpoints,
   fromFrontierList,
@@ -78,7 +79,7 @@ export class LogStoreClient implements CheckpointStore {
 
   constructor({ port, memory }: LogStoreClientOptions) {
     this.#port = port;
-    this.#memory = memory instanceof SharedArrayBuffer ? memory : memory.buffer;
+    this.#memory = bufferOf(memory);
     port.on('message', (reply: WriterReply) => this.#settle(reply));
     port.on('messageerror', (error) => {
       this.fail(error);

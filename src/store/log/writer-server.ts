@@ -9,6 +9,7 @@ import { TidemarkError, toErrorRecord } from '../../error.ts';
 import { CommitReader } from './commit-table.ts';
 import { TargetMemory } from './frame-copies.ts';
 import type { WantedFrame } from './frame-reader.ts';
+import { bufferOf } from './layout.ts';
 import type { LogStore } from './log-store.ts';
 import type { NewestColumns } from './newest-frames.ts';
 import { type FoundLog, findLog } from './open-log.ts';
@@ -67,8 +68,7 @@ class WriterServer {
   constructor(service: WriterService, onEnd: () => void) {
     this.service = service;
     this.onEnd = onEnd;
-    const { memory } = service;
-    const buffer = memory instanceof SharedArrayBuffer ? memory : memory.buffer;
+    const buffer = bufferOf(service.memory);
     this.memoryAt = (offset, length) => new Uint8Array(buffer, offset, length);
   }
 
@@ -110,7 +110,7 @@ class WriterServer {
     const readers = group.map((request) => new CommitReader(request, this.streams));
     try {
       const last = group.at(-1) as CommitRequest;
-      const frames = readers.flatMap((reader) => reader.frames(this.streams, this.memoryAt));
+      const frames = readers.flatMap((reader) => reader.frames(this.memoryAt));
       const frontiers = new Map(readers.flatMap((reader) => [...reader.frontiers()]));
       const isRepeated = group.some((request) => request.isRepeated);
       this.opening().commit({ frames, frontiers, generation: last.generation, isRepeated });

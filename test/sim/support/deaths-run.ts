@@ -8,36 +8,20 @@ export const ACTS = 150;
 /** Acts after which the process is killed, on the average. */
 const CRASH_EVERY = 75;
 
+/** What each world counts. */
+const COUNTED = ['restarts', 'replayed', 'covers', 'asides', 'skips', 'heals', 'overflows'] as const;
+
 /** What came to be tested. */
-export interface Tested {
-  lives: number;
-  restarts: number;
-  replayed: number;
-  covers: number;
-  asides: number;
-  skips: number;
-  heals: number;
-  overflows: number;
-}
+export type Tested = Record<'lives' | (typeof COUNTED)[number], number>;
 
 /** @throws with what is wrong */
 export async function runDeaths(seed: number, acts: number): Promise<Tested> {
   const random = new Random(seed);
-  const tested: Tested = {
-    lives: 0,
-    restarts: 0,
-    replayed: 0,
-    covers: 0,
-    asides: 0,
-    skips: 0,
-    heals: 0,
-    overflows: 0,
-  };
+  const tested = { lives: 0, ...Object.fromEntries(COUNTED.map((what) => [what, 0])) } as Tested;
   let world = await World.open(begin(random));
   const end = (): void => {
     tested.lives++;
-    for (const what of ['restarts', 'replayed', 'covers', 'asides', 'skips', 'heals', 'overflows'] as const)
-      tested[what] += world[what];
+    for (const what of COUNTED) tested[what] += world[what];
   };
   for (let act = 0; act < acts; act++) {
     await world.act();

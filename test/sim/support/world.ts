@@ -620,13 +620,14 @@ export class World {
   /** The operators are mended: they take the event at which the stream was set aside. */
   #heal(stream: RoutedStream): void {
     const { healed, log } = this.#past;
+    const before = healed.size;
     const fault = this.#faults.get(stream);
     const { offset, source } = (stream.aside as Aside).fault;
     if (fault !== undefined) healed.add(fault);
     else if (offset !== undefined)
       for (const logged of log)
         if (logged.source === source && BigInt(logged.offset) === offset) healed.add(logged.number);
-    this.heals++;
+    this.heals += healed.size - before;
   }
 
   #deliver(number: number): void {
