@@ -7,7 +7,8 @@
  *
  * What the shard itself tells - a state that does not fit, no memory - would come again, and fails the engine. So does
  * a thread that dies `attemptsMax` times without having got further, unless it is at an event: that is poison, and
- * the next thread is told not to try it. Main thread only.
+ * the next thread is told not to try it, and may die as often before it has given the event up: on a machine that is
+ * too busy, the watchdog takes a thread that gets no processor for one that is held up. Main thread only.
  */
 import { systemClock } from '../clock.ts';
 import type { TidemarkError } from '../error.ts';
@@ -76,6 +77,8 @@ export class Supervisor {
     // What one that has not tried it dies of is not the event.
     if (shard.recordAt(position).kind !== RECORD.event || shard.faults.has(position)) return false;
     shard.faults.set(position, { attempts, cause });
+    // The threads that give it up have another task, and as many lives for it.
+    this.#deaths.set(shard, { position: shard.readPosition, count: 0 });
     return true;
   }
 

@@ -6,6 +6,7 @@ import { ShardHandle, type ThreadEnd } from '../../src/engine/shard-handle.ts';
 import { Supervisor, type SupervisorPorts } from '../../src/engine/supervisor.ts';
 import { TidemarkError } from '../../src/error.ts';
 import { EngineMemory } from '../../src/memory/engine-memory.ts';
+import { RECORD } from '../../src/memory/ingest-ring.ts';
 import type { CentralStore } from '../../src/store/central-store.ts';
 import { arenaOf } from '../support/shard-harness.ts';
 
@@ -21,7 +22,7 @@ class Bench {
   /** The thread is gone. */
   gone: () => void = () => undefined;
 
-  constructor() {
+  constructor(onPoison: SupervisorPorts['onPoison'] = 'fail') {
     const memory = EngineMemory.reserve(2 ** 20);
     this.shard = new ShardHandle(memory, arenaOf(2 ** 20, 2 ** 12), 0);
     this.shard.endThread = () => {
@@ -45,12 +46,22 @@ class Bench {
         takeOver: () => undefined,
       } as unknown as CompletionReader,
       attemptsMax: 3,
-      onPoison: 'fail',
+      onPoison,
       isAlive: () => this.isAlive,
       onRestart: () => void this.log.push('restart'),
       onError: (error) => void this.errors.push(error),
     };
     this.supervisor = new Supervisor(ports);
+  }
+
+  /** A thread dies at the event at `position`, and is gone. */
+  async dieAt(position: number): Promise<void> {
+    Object.defineProperty(this.shard, 'currentPosition', { configurable: true, value: position });
+    Object.defineProperty(this.shard, 'readPosition', { configurable: true, value: position });
+    this.shard.recordAt = () => ({ kind: RECORD.event }) as ReturnType<ShardHandle['recordAt']>;
+    this.supervisor.onEnd(this.shard, DIED);
+    this.gone();
+    await this.settle();
   }
 
   /** Lets what waits for settled promises happen. */
@@ -91,6 +102,18 @@ describe('a thread that has died', () => {
     }
     expect(bench.log.filter((entry) => entry === 'start')).toHaveLength(2);
     expect(bench.errors).toEqual([DIED.error]);
+  });
+
+  test('is followed by one that gives its event up, which may die as often as those that tried it', async () => {
+    const bench = new Bench('skip');
+    for (let death = 1; death <= 3; death++) await bench.dieAt(64);
+    expect([...bench.shard.faults.keys()]).toEqual([64]);
+    for (let death = 1; death <= 2; death++) await bench.dieAt(64);
+    expect(bench.errors).toEqual([]);
+    expect(bench.shard.faults.get(64)).toMatchObject({ attempts: 3 });
+    await bench.dieAt(64);
+    expect(bench.errors).toEqual([DIED.error]);
+    expect(bench.log.filter((entry) => entry === 'start')).toHaveLength(5);
   });
 
   test('fails the engine at once when the shard has told why', () => {
