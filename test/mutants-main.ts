@@ -24,7 +24,11 @@ const SHOWN = 3;
 const LOG_TESTS = ['crash-points', 'crash-model', 'stale-laps', 'torn-commit', 'removal'].map(
   (name) => `test/store/${name}.test.ts`,
 );
-const ENGINE_TESTS = ['test/sim/deaths.test.ts', 'test/engine/supervisor.test.ts'];
+const ENGINE_TESTS = [
+  'test/sim/deaths.test.ts',
+  'test/engine/supervisor.test.ts',
+  'test/shard/shard-quarantine.test.ts',
+];
 const WRITER_TESTS = ['supervised-log', 'supervised-log-deaths'].map((name) => `test/engine/${name}.test.ts`);
 
 const MUTANTS = [
